@@ -1,0 +1,63 @@
+// Instruction sets: kernels are compiled for several and the best one is picked at run time.
+#pragma once
+
+#include <cstdlib>
+#include <cstring>
+
+#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
+#define PUSHFORWARD_X86 1
+#if defined(__clang__)
+#define PUSHFORWARD_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"), min_vector_width(512)))
+#else
+#define PUSHFORWARD_TARGET_AVX512 \
+  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")))
+#endif
+#define PUSHFORWARD_TARGET_AVX2 __attribute__((target("avx2,fma")))
+#else
+#define PUSHFORWARD_X86 0
+#define PUSHFORWARD_TARGET_AVX512
+#define PUSHFORWARD_TARGET_AVX2
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define PUSHFORWARD_INLINE inline __attribute__((always_inline))
+#define PUSHFORWARD_FLATTEN __attribute__((flatten))
+#else
+#define PUSHFORWARD_INLINE inline
+#define PUSHFORWARD_FLATTEN
+#endif
+
+namespace pushforward {
+
+/// Instruction sets that kernels are compiled for, weakest first.
+enum class Isa { baseline, avx2, avx512 };
+
+namespace detail {
+
+inline Isa detect_isa() {
+#if PUSHFORWARD_X86
+  Isa best = Isa::baseline;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) best = Isa::avx2;
+  if (best == Isa::avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    best = Isa::avx512;
+  if (const char* limit = std::getenv("PUSHFORWARD_ISA")) {
+    if (std::strcmp(limit, "baseline") == 0) return Isa::baseline;
+    if (std::strcmp(limit, "avx2") == 0 && best == Isa::avx512) return Isa::avx2;
+  }
+  return best;
+#else
+  return Isa::baseline;
+#endif
+}
+
+}  // namespace detail
+
+/// The instruction set that kernels run with: the best one of this CPU, or a weaker one named by the environment
+/// variable `PUSHFORWARD_ISA` (`baseline`, `avx2`).
+inline Isa isa() {
+  static const Isa best = detail::detect_isa();
+  return best;
+}
+
+}  // namespace pushforward
