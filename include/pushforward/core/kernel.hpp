@@ -1,0 +1,65 @@
+// vectorized(): one loop compiled for several instruction sets, and the elementwise loops that stand on it.
+#pragma once
+
+#include <pushforward/core/isa.hpp>
+#include <pushforward/core/threads.hpp>
+
+namespace pushforward::detail {
+
+// `flatten` inlines the whole body into these functions, so that it is compiled, and vectorized by the compiler, for
+// their instruction set.
+template <class Body>
+PUSHFORWARD_FLATTEN auto run_baseline(const Body& body) {
+  return body();
+}
+#if PUSHFORWARD_X86
+template <class Body>
+PUSHFORWARD_FLATTEN PUSHFORWARD_TARGET_AVX2 auto run_avx2(const Body& body) {
+  return body();
+}
+template <class Body>
+PUSHFORWARD_FLATTEN PUSHFORWARD_TARGET_AVX512 auto run_avx512(const Body& body) {
+  return body();
+}
+#endif
+
+// Runs `body()` compiled for the best instruction set of this CPU. It should capture by value (so that the compiler
+// sees plain local pointers) and call only what can be inlined.
+template <class Body>
+auto vectorized(const Body& body) {
+#if PUSHFORWARD_X86
+  switch (isa()) {
+    case Isa::avx512: return run_avx512(body);
+    case Isa::avx2: return run_avx2(body);
+    case Isa::baseline: break;
+  }
+#endif
+  return run_baseline(body);
+}
+
+template <class F, class Out, class... In>
+PUSHFORWARD_INLINE void map_loop(const F& f, Index n, Out* __restrict out, const In* __restrict... in) {
+  for (Index i = 0; i < n; ++i) out[i] = f(in[i]...);
+}
+
+// out[i] = f(in[i]...) for i in [0, n), on this thread.
+template <class F, class Out, class... In>
+void map_serial(const F& f, Index n, Out* out, const In*... in) {
+  // Double is what oracles use and its functions are not vectorized: one instruction set will do.
+  if constexpr (sizeof(Out) == 8)
+    map_loop(f, n, out, in...);
+  else
+    vectorized([=] { map_loop(f, n, out, in...); });
+}
+
+// How many elements one thread takes at least: about 20 us of a cheap loop.
+inline constexpr Index elementwise_grain = 32768;
+
+// out[i] = f(in[i]...) for i in [0, n).
+template <class F, class Out, class... In>
+void map_parallel(const F& f, Index n, Out* out, const In*... in) {
+  if (n <= elementwise_grain) return map_serial(f, n, out, in...);
+  parallel_for(n, elementwise_grain, [&](Index begin, Index end) { map_serial(f, end - begin, out + begin, (in + begin)...); });
+}
+
+}  // namespace pushforward::detail

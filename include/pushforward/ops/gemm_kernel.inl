@@ -1,0 +1,190 @@
+// The vector code of the matrix product, included by gemm.hpp once per instruction set, with these macros defined:
+//   PUSHFORWARD_GEMM_ISA      the namespace of this copy
+//   PUSHFORWARD_GEMM_TARGET   the function attribute that selects the instruction set
+//   PUSHFORWARD_GEMM_BYTES    the width of a vector register
+//   PUSHFORWARD_GEMM_ROWS     the most rows of a tile two vectors wide: its sums have to stay in registers
+//   PUSHFORWARD_GEMM_WIDE     the most rows of a tile four vectors wide
+// Compilers lower vector types before they inline, so each function holds all of its vector code and carries the
+// attribute itself; hence a file that is included several times, where one would expect a template.
+
+namespace pushforward::detail::PUSHFORWARD_GEMM_ISA {
+
+template <class S>
+struct Simd {
+  static constexpr int lanes = PUSHFORWARD_GEMM_BYTES / int{sizeof(S)};
+  typedef S Vector __attribute__((vector_size(PUSHFORWARD_GEMM_BYTES), aligned(alignof(S)), may_alias));
+};
+
+/// One tile of C, `rows` x `vectors * lanes`, kept in registers over the whole of k.
+/// Each sum runs over k in order, so its bits do not depend on the shape of the tile that it falls into.
+template <class S, int rows, int vectors>
+PUSHFORWARD_GEMM_TARGET void gemm_tile(const GemmTile<S>& t) {
+  using V = typename Simd<S>::Vector;
+  constexpr int lanes = Simd<S>::lanes;
+  const Index ldc = t.ldc;
+  S* const c = t.c;
+  V sum[rows][vectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < vectors; ++v) {
+    const V start = t.bias ? *reinterpret_cast<const V*>(t.bias + v * lanes) : V{};
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) sum[i][v] = start;
+  }
+  if (t.add) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; ++v) sum[i][v] += *reinterpret_cast<const V*>(c + i * ldc + v * lanes);
+    }
+  }
+
+  // A pointer for every fifth row: the others lie at multiples of the stride that few registers can express.
+  const Index a_row = t.a_row, a_step = t.a_step, b_step = t.b_step;
+  const S *a0 = t.a, *a1 = rows > 5 ? a0 + 5 * a_row : a0, *a2 = rows > 10 ? a0 + 10 * a_row : a0, *b = t.b;
+  for (Index p = t.k; p > 0; --p) {
+    V line[vectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) line[v] = *reinterpret_cast<const V*>(b + v * lanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) {
+      const S x = (i < 5 ? a0 : i < 10 ? a1 : a2)[i % 5 * a_row];
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; ++v) sum[i][v] += line[v] * x;
+    }
+    a0 += a_step;
+    a1 += a_step;
+    a2 += a_step;
+    b += b_step;
+  }
+
+  if (t.relu) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; ++v) sum[i][v] = sum[i][v] < 0 ? V{} : sum[i][v];
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) *reinterpret_cast<V*>(c + i * ldc + v * lanes) = sum[i][v];
+  }
+}
+
+/// low, high = the first and the second half of a[0] b[0] a[1] b[1] ...
+#define PUSHFORWARD_GEMM_INTERLEAVE(a, b, low, high)                                                    \
+  if constexpr (lanes == 2) {                                                                           \
+    low = __builtin_shufflevector(a, b, 0, 2);                                                          \
+    high = __builtin_shufflevector(a, b, 1, 3);                                                         \
+  } else if constexpr (lanes == 4) {                                                                    \
+    low = __builtin_shufflevector(a, b, 0, 4, 1, 5);                                                    \
+    high = __builtin_shufflevector(a, b, 2, 6, 3, 7);                                                   \
+  } else if constexpr (lanes == 8) {                                                                    \
+    low = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);                                      \
+    high = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);                                   \
+  } else {                                                                                              \
+    low = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);        \
+    high = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); \
+  }
+
+/// to[p * step + i] = from[i * ld + p] for p < k and i < lanes; lines past `count` repeat the last one.
+template <class S>
+PUSHFORWARD_GEMM_TARGET void gemm_transpose(Index count, Index k, const S* from, Index ld, S* to, Index step) {
+  using V = typename Simd<S>::Vector;
+  constexpr int lanes = Simd<S>::lanes;
+  const S* line[lanes];
+  for (int i = 0; i < lanes; ++i) line[i] = from + (i < count ? i : count - 1) * ld;
+  Index p = 0;
+  for (; p + lanes <= k; p += lanes) {
+    V x[lanes];
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; ++i) x[i] = *reinterpret_cast<const V*>(line[i] + p);
+      // A perfect shuffle moves the top bit of the line number to the bottom of the position: log2(lanes) of them
+      // exchange the two.
+#pragma GCC unroll 4
+    for (int done = 1; done < lanes; done *= 2) {
+      V y[lanes];
+#pragma GCC unroll 8
+      for (int i = 0; i < lanes / 2; ++i) {
+        PUSHFORWARD_GEMM_INTERLEAVE(x[i], x[i + lanes / 2], y[2 * i], y[2 * i + 1])
+      }
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes; ++i) x[i] = y[i];
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; ++i) *reinterpret_cast<V*>(to + (p + i) * step) = x[i];
+  }
+  for (; p < k; ++p) {
+    for (int i = 0; i < lanes; ++i) to[p * step + i] = line[i][p];
+  }
+}
+
+/// to[p * step + i] = from[p * ld + i] for p < k and i < count, zero for count <= i < step; step is whole vectors.
+template <class S>
+PUSHFORWARD_GEMM_TARGET void gemm_copy(Index count, Index k, const S* from, Index ld, S* to, Index step) {
+  using V = typename Simd<S>::Vector;
+  constexpr int lanes = Simd<S>::lanes;
+  for (Index p = 0; p < k; ++p, from += ld, to += step) {
+    Index i = 0;
+    for (; i + lanes <= count; i += lanes) *reinterpret_cast<V*>(to + i) = *reinterpret_cast<const V*>(from + i);
+    for (; i < count; ++i) to[i] = from[i];
+    for (; i < step; ++i) to[i] = S{0};
+  }
+}
+
+/// out[i] = sum over p of x[i * ldx + p] y[p] for i < lanes; rows past `count` repeat the last one.
+template <class S>
+PUSHFORWARD_GEMM_TARGET void gemm_dot(Index count, Index k, const S* x, Index ldx, const S* y, S* out) {
+  using V = typename Simd<S>::Vector;
+  constexpr int lanes = Simd<S>::lanes;
+  const S* row[lanes];
+  for (int i = 0; i < lanes; ++i) row[i] = x + (i < count ? i : count - 1) * ldx;
+  V sum[lanes];
+#pragma GCC unroll 16
+  for (int i = 0; i < lanes; ++i) sum[i] = V{};
+  Index p = 0;
+  for (; p + lanes <= k; p += lanes) {
+    const V factor = *reinterpret_cast<const V*>(y + p);
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; ++i) sum[i] += *reinterpret_cast<const V*>(row[i] + p) * factor;
+  }
+  // The transposition network again, but adding the two halves that it tells apart: the sums end up in row order.
+#pragma GCC unroll 4
+  for (int half = lanes / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
+    for (int i = 0; i < half; ++i) {
+      V low, high;
+      PUSHFORWARD_GEMM_INTERLEAVE(sum[i], sum[i + half], low, high)
+      sum[i] = low + high;
+    }
+  }
+  *reinterpret_cast<V*>(out) = sum[0];
+  for (; p < k; ++p) {
+    for (int i = 0; i < lanes; ++i) out[i] += row[i][p] * y[p];
+  }
+}
+
+#undef PUSHFORWARD_GEMM_INTERLEAVE
+
+template <class S, int... i, int... j>
+constexpr GemmKernels<S> gemm_kernel_table(std::integer_sequence<int, i...>, std::integer_sequence<int, j...>) {
+  return {Simd<S>::lanes,
+          PUSHFORWARD_GEMM_ROWS,
+          PUSHFORWARD_GEMM_WIDE,
+          {{gemm_tile<S, i + 1, 1>...}, {gemm_tile<S, i + 1, 2>...}, {gemm_tile<S, j + 1, 4>...}},
+          gemm_transpose<S>,
+          gemm_copy<S>,
+          gemm_dot<S>};
+}
+
+template <class S>
+inline constexpr GemmKernels<S> gemm_kernels = gemm_kernel_table<S>(
+    std::make_integer_sequence<int, PUSHFORWARD_GEMM_ROWS>{}, std::make_integer_sequence<int, PUSHFORWARD_GEMM_WIDE>{});
+
+}  // namespace pushforward::detail::PUSHFORWARD_GEMM_ISA
+
+#undef PUSHFORWARD_GEMM_ISA
+#undef PUSHFORWARD_GEMM_TARGET
+#undef PUSHFORWARD_GEMM_BYTES
+#undef PUSHFORWARD_GEMM_ROWS
+#undef PUSHFORWARD_GEMM_WIDE

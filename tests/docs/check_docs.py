@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Compiles every ```cpp block of README.md and docs/*.md, and runs the ones that are programs.
+
+A block with a `main` is a program: it is compiled as it stands and run with a time limit. Any other block becomes the
+body of a function, after `#include <pushforward/pushforward.hpp>` and `namespace pf = pushforward;`. Its own #include
+lines move to the top. HTML comments in front of a block, which readers do not see, change that:
+
+  <!-- test: skip REASON -->    leave it out; the reason is required
+  <!-- test: continue -->       it goes on in the scope of the block before it (of a program: at the end of main)
+  <!-- test: toplevel -->       its lines stand outside of the function: types, templates, functions
+  <!-- test: compile -->        a program that is compiled but not run
+  <!-- test: run -->            a block without main that is run too
+  <!-- test: setup
+  CODE
+  -->                           code that the block needs and does not show
+
+Words combine: `<!-- test: toplevel continue -->`. Errors of the compiler name the page and its line.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+WORDS = {"continue", "toplevel", "compile", "run"}
+HAS_MAIN = re.compile(r"^\s*(int|auto) main\(", re.MULTILINE)
+PRELUDE = "#include <pushforward/pushforward.hpp>\n"
+
+
+class Unit:
+    """One program made of a block and of the blocks that continue it."""
+
+    def __init__(self, page, line):
+        self.name = f"{page.relative_to(ROOT) if page.is_relative_to(ROOT) else page}:{line}"
+        self.includes, self.outside, self.program, self.body = [], [], "", []
+        self.words = set()
+
+    def add(self, code, place, words):
+        """Takes in a block (or hidden code) whose first line stands at `place`."""
+        kept = []
+        for line in code.split("\n"):
+            if line.startswith("#include"):
+                self.includes.append(line)
+                line = ""
+            kept.append(line)
+        text = f'#line {place[1]} "{place[0]}"\n' + "\n".join(kept) + "\n"
+        self.words |= words
+        if HAS_MAIN.search(code):
+            self.program = text
+        elif "toplevel" in words:
+            self.outside.append(text)
+        else:
+            self.body.append(text)
+
+    @property
+    def runs(self):
+        return "compile" not in self.words and (bool(self.program) or "run" in self.words)
+
+    def source(self):
+        # Each continuation opens a scope of its own, so that it may use a name again.
+        body = "{\n".join(self.body) + "}" * max(0, len(self.body) - 1)
+        alias = "" if re.search(r"^namespace pf\b", self.program, re.MULTILINE) else "namespace pf = pushforward;\n"
+        head = PRELUDE + "\n".join(self.includes) + "\n" + alias + "\n".join(self.outside)
+        if not self.program:
+            return f"{head}\nint main() {{\n{body}\n}}\n"
+        if not self.body:
+            return head + self.program
+        end = self.program.rindex("\n}")
+        return f"{head}{self.program[:end]}\n{{\n{body}\n}}{self.program[end:]}"
+
+
+def blocks_of(page):
+    """Yields (kind, text, line): a comment of ours or a block of C++ with the line that its text begins in."""
+    lines = page.read_text().split("\n")
+    at = 0
+    while at < len(lines):
+        fence = re.match(r"^(\s*)```(\S*)", lines[at])
+        begin = at + 1
+        if fence:
+            at += 1
+            while at < len(lines) and lines[at].strip() != "```":
+                at += 1
+            if fence.group(2) in ("cpp", "c++"):
+                indent = len(fence.group(1))
+                yield "code", "\n".join(line[indent:] for line in lines[begin:at]), begin + 1
+        elif lines[at].lstrip().startswith("<!-- test:"):
+            comment = lines[at]
+            while "-->" not in comment:
+                at += 1
+                comment += "\n" + lines[at]
+            yield "comment", comment.strip().removeprefix("<!-- test:").removesuffix("-->"), begin
+        at += 1
+
+
+def units_of(page, skipped):
+    """The programs of a page, in order."""
+    units, words, setup, skip = [], set(), [], ""
+    for kind, text, line in blocks_of(page):
+        if kind == "comment":
+            first = text.split()[0] if text.split() else ""
+            if first == "setup":
+                offset = 0 if text.split("\n")[0].strip() != "setup" else 1
+                setup.append((text.split("setup", 1)[1].removeprefix("\n"), line + offset))
+            elif first == "skip":
+                skip = text.split("skip", 1)[1].strip()
+                if not skip:
+                    raise SystemExit(f"{page}:{line}: skip needs a reason")
+            elif unknown := set(text.split()) - WORDS or (not first and {"nothing"}):
+                raise SystemExit(f"{page}:{line}: unknown word {' '.join(unknown)}; known: skip, setup, {', '.join(sorted(WORDS))}")
+            else:
+                words |= set(text.split())
+            continue
+        if skip:
+            skipped.append(f"{page.name}:{line}: skipped, {skip}")
+        else:
+            if "continue" not in words or not units:
+                units.append(Unit(page, line))
+            for code, first in setup:
+                units[-1].add(code, (page, first), words & {"toplevel"})
+            units[-1].add(text, (page, line), words)
+        words, setup, skip = set(), [], ""
+    return units
+
+
+def compiler_command(options):
+    """The compiler with what the library uses where it is there."""
+    command = [options.cxx, "-std=c++20", f"-I{ROOT / 'include'}", "-isystem", options.eigen]
+    links = []
+    for flags, link in ((["-fopenmp"], []), (["-DPUSHFORWARD_HAS_ZLIB=1"], ["-lz"])):
+        header = "omp.h" if link == [] else "zlib.h"
+        probe = subprocess.run([options.cxx, *flags, "-x", "c++", "-", "-o", os.devnull, *link],
+                               input=f"#include <{header}>\nint main() {{}}", text=True, capture_output=True)
+        if probe.returncode == 0:
+            command += flags
+            links += link
+    # What a page shows need not be used in it.
+    return command + ["-Wall", "-Wextra", "-Werror", "-Wno-unused"], links
+
+
+def check(unit, number, options, command, links):
+    """Compiles and perhaps runs a unit; returns (name, what went wrong or "", seconds)."""
+    began = time.monotonic()
+    source = options.work / f"unit_{number}.cpp"
+    source.write_text(unit.source())
+    program = options.work / f"unit_{number}"
+    build = ["-O1", "-o", str(program)] if unit.runs else ["-O1", "-fsyntax-only"]
+    done = subprocess.run([*command, "-include", str(options.work / "all.hpp"), str(source), *build, *links],
+                          text=True, capture_output=True)
+    problem = done.stderr if done.returncode else ""
+    if not problem and unit.runs:
+        problem = run(program, options.seconds)
+    return unit.name, problem, time.monotonic() - began
+
+
+def run(program, seconds):
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            done = subprocess.run([str(program)], cwd=folder, timeout=seconds, text=True, capture_output=True)
+        except subprocess.TimeoutExpired:
+            return f"ran longer than {seconds} s; mark it `<!-- test: compile -->` or make it shorter"
+    return "" if done.returncode == 0 else f"ended with status {done.returncode}\n{done.stdout[-500:]}{done.stderr[-500:]}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pages", nargs="*", type=pathlib.Path, help="default: README.md and docs/*.md")
+    parser.add_argument("--cxx", default=os.environ.get("CXX", "g++"))
+    parser.add_argument("--eigen", default="/usr/include/eigen3", help="the folder that holds Eigen's headers")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--seconds", type=float, default=90, help="time limit for each program")
+    parser.add_argument("--work", type=pathlib.Path, help="keep what is generated in this folder")
+    options = parser.parse_args()
+
+    keep, options.work = options.work, (options.work or pathlib.Path(tempfile.mkdtemp())).resolve()
+    options.work.mkdir(parents=True, exist_ok=True)
+    pages = options.pages or [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    skipped = []
+    units = [unit for page in pages if page.exists() for unit in units_of(page.resolve(), skipped)]
+
+    command, links = compiler_command(options)
+    header = options.work / "all.hpp"
+    header.write_text(PRELUDE)
+    precompiled = subprocess.run([*command, "-O1", "-x", "c++-header", str(header), "-o", f"{header}.{'pch' if 'clang' in options.cxx else 'gch'}"])
+    if precompiled.returncode:
+        return 1
+
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for name, problem, seconds in pool.map(lambda item: check(item[1], item[0], options, command, links), enumerate(units)):
+            failed += bool(problem)
+            print(f"{name}: {'FAILED' if problem else 'ok'} ({seconds:.1f} s)" + (f"\n{problem}" if problem else ""), flush=True)
+    print("\n".join(skipped + [f"{len(units) - failed} passed, {failed} failed, {len(skipped)} skipped"]))
+    if not keep:
+        shutil.rmtree(options.work)
+    return 1 if failed else 0
+
+
+sys.exit(main())
