@@ -20,7 +20,7 @@ struct GemmOptions {
   bool accumulate = false;   ///< C += instead of C =
 };
 
-/// The work of one kernel call: c = relu?(bias? + c? + A B) on a tile.
+/// The work of one kernel call: c = start + A B on a tile, then relu if asked.
 template <class S>
 struct GemmTile {
   Index k;
@@ -30,8 +30,9 @@ struct GemmTile {
   Index b_step;  // B[p, j] = b[p * b_step + j]
   S* c;
   Index ldc;
-  const S* bias;  // null: none
-  bool add, relu;
+  const S* start;
+  Index start_step;  // from row to row; zero for a bias
+  bool relu;
 };
 
 /// The kernels of one instruction set; gemm_kernel.inl says what each does.
@@ -41,11 +42,17 @@ struct GemmKernels {
   void (*tile[3][16])(const GemmTile<S>&);  // [log2 of the vectors][rows - 1]
   void (*transpose)(Index count, Index k, const S* from, Index ld, S* to, Index step);
   void (*copy)(Index count, Index k, const S* from, Index ld, S* to, Index step);
-  void (*dot)(Index count, Index k, const S* x, Index ldx, const S* y, S* out);
+  void (*dots)(Index count, Index few, Index k, const S* x, Index ldx, const S* y, Index ldy, S* out);
 };
 
 }  // namespace pushforward::detail
 
+// GCC loads a vector again for each of up to three uses unless it believes that the register has changed.
+#if PUSHFORWARD_X86 && !defined(__clang__)
+#define PUSHFORWARD_GEMM_HOLD(vector) asm("" : "+v"(vector))
+#else
+#define PUSHFORWARD_GEMM_HOLD(vector) static_cast<void>(vector)
+#endif
 #define PUSHFORWARD_GEMM_ISA gemm_baseline
 #define PUSHFORWARD_GEMM_TARGET
 #define PUSHFORWARD_GEMM_BYTES 16
@@ -66,6 +73,7 @@ struct GemmKernels {
 #define PUSHFORWARD_GEMM_WIDE 6
 #include "pushforward/ops/gemm_kernel.inl"
 #endif
+#undef PUSHFORWARD_GEMM_HOLD
 
 namespace pushforward::detail {
 
@@ -121,6 +129,9 @@ struct GemmRowsDone {
   }
 };
 
+/// Up to this many rows or columns are worth a path of their own.
+inline constexpr Index gemm_few = 4;
+
 template <class S>
 struct GemmProblem {
   Index m, n, k;
@@ -138,12 +149,19 @@ struct GemmProblem {
   Index a_row() const { return options.transpose_a ? 1 : lda; }
   Index a_step() const { return options.transpose_a ? lda : 1; }
   double flops() const { return 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k); }
-  /// C[i, j] from the sum over k, for the paths that do not hold C in a tile.
-  void store(Index i, Index j, S sum) const {
-    S& out = c[i * ldc + j];
-    if (bias) sum += bias[j];
-    if (options.accumulate) sum += out;
-    out = relu && sum < 0 ? S{0} : sum;
+
+  /// C[i0 + i, j0 + j] from the sums over k at sums[i * row + j * column], for the paths that do not hold C in a tile.
+  [[gnu::noinline]] void store(Index i0, Index rows, Index j0, Index columns, const S* sums, Index row,
+                               Index column) const {
+    for (Index i = 0; i < rows; ++i) {
+      for (Index j = 0; j < columns; ++j) {
+        S& out = c[(i0 + i) * ldc + j0 + j];
+        S value = sums[i * row + j * column];
+        if (bias) value += bias[j0 + j];
+        if (options.accumulate) value += out;
+        out = relu && value < 0 ? S{0} : value;
+      }
+    }
   }
 };
 
@@ -154,131 +172,35 @@ inline Index gemm_threads(double flops) {
   return std::min<Index>(num_threads(), std::max<Index>(1, static_cast<Index>(flops * 1e-6)));
 }
 
-/// C cut into strips of rows and panels of columns, k into blocks. The cuts depend on the shape only, not on threads.
+/// A product as tiles: C is cut into strips of rows and panels of columns, k into blocks.
+/// A is read where it lies, each number broadcast. B is read as lines of vectors: where it lies, or from packed panels.
+/// What is summed in which order depends on the shape alone.
 template <class S>
-struct GemmPlan {
-  const GemmKernels<S>& kernels = gemm_kernels<S>();
-  const GemmProblem<S>& problem;
-  Index strips, width, panels, k_block;
-  bool pack_a, pack_b;
-
-  explicit GemmPlan(const GemmProblem<S>& p) : problem(p) {
-    const Index lanes = kernels.lanes;
-    strips = divide_up(p.m, kernels.rows);
-    // Few rows leave registers for wider panels, and need them to have enough independent sums.
-    width = p.m <= kernels.wide_rows && p.n > 2 * lanes ? 4 * lanes : p.n > lanes ? 2 * lanes : lanes;
-    panels = divide_up(p.n, width);
-    // Blocks of k: a strip of A and a panel of B have to share the first-level cache. At least one, all about equal.
-    const Index limit = 256 * 4 / Index{sizeof(S)};
-    k_block = divide_up(divide_up(p.k, divide_up(p.k, limit)), 16) * 16;
-    // Rows a multiple of a page apart fall into the same few places of the first-level cache.
-    const bool aliasing = p.lda * Index{sizeof(S)} % 2048 == 0;
-    pack_a = panels > 3 && (aliasing || (p.options.transpose_a && p.n >= 256));
-    pack_b = p.options.transpose_b || strips > 5;
+class GemmTiling {
+ public:
+  explicit GemmTiling(const GemmProblem<S>& problem) : p_(problem) {
+    const Index lanes = kernels_.lanes;
+    strips_ = divide_up(p_.m, kernels_.rows);
+    // Few rows leave registers for wider panels, and need them for enough independent sums.
+    width_ = p_.m <= kernels_.wide_rows && p_.n > 2 * lanes ? 4 * lanes : p_.n > lanes ? 2 * lanes : lanes;
+    // About equal blocks such that a strip of A and a panel of B share the first-level cache.
+    constexpr Index longest = 1024 / Index{sizeof(S)};
+    k_block_ = divide_up(divide_up(p_.k, divide_up(p_.k, longest)), lanes) * lanes;
+    pack_b_ = p_.options.transpose_b || strips_ > 20;
   }
 
-  Index row(Index strip) const { return problem.m / strips * strip + std::min(strip, problem.m % strips); }
-  Index a_width() const { return divide_up(kernels.rows, kernels.lanes) * kernels.lanes; }
-
-  /// Packs rows [r0, r1) of A as [k, a_width].
-  void copy_a(Index r0, Index r1, Index p0, Index k, S* to) const {
-    const S* from = problem.a + r0 * problem.a_row() + p0 * problem.a_step();
-    if (problem.options.transpose_a) return kernels.copy(r1 - r0, k, from, problem.lda, to, a_width());
-    for (Index i = 0; i < r1 - r0; i += kernels.lanes)
-      kernels.transpose(r1 - r0 - i, k, from + i * problem.lda, problem.lda, to + i, a_width());
-  }
-
-  /// Packs the columns [j0, j0 + count) of B as [k, width], width >= count.
-  void copy_b(Index j0, Index count, Index p0, Index k, S* to, Index to_width) const {
-    const Index ldb = problem.ldb;
-    if (!problem.options.transpose_b) return kernels.copy(count, k, problem.b + p0 * ldb + j0, ldb, to, to_width);
-    for (Index j = 0; j < to_width; j += kernels.lanes) {
-      const Index first = std::min(j, count - 1);
-      kernels.transpose(count - first, k, problem.b + (j0 + first) * ldb + p0, ldb, to + j, to_width);
-    }
-  }
-
-  /// A tile that C does not have all columns of: computed beside it.
-  void ragged_tile(GemmTile<S> t, Index rows, Index columns, Index log_vectors) const {
-    alignas(64) S block[1024];
-    S* const c = t.c;
-    const Index ldc = t.ldc, ld = kernels.lanes << log_vectors;
-    for (Index i = 0; i < rows; ++i) {
-      for (Index j = 0; j < ld; ++j) block[i * ld + j] = j < columns && t.bias ? t.bias[j] : S{0};
-      for (Index j = 0; t.add && j < columns; ++j) block[i * ld + j] += c[i * ldc + j];
-    }
-    t.bias = nullptr;
-    t.add = true;
-    t.c = block;
-    t.ldc = ld;
-    kernels.tile[log_vectors][rows - 1](t);
-    for (Index i = 0; i < rows; ++i) std::copy_n(block + i * ld, columns, c + i * ldc);
-  }
-
-  /// Computes strips [s0, s1) of panels [q0, q1) of C, on the calling thread.
-  void run(Index s0, Index s1, Index q0, Index q1) const {
-    const GemmProblem<S>& p = problem;
-    // Packed B stays in half of the second-level cache while the strips of A pass by.
-    const Index block = std::max<Index>(1, 512 * 1024 / (k_block * width * Index{sizeof(S)}));
-    S* const packed_a =
-        GemmScratch::get<S>(0, (pack_a ? k_block * a_width() : 0) + std::min(block, q1 - q0) * k_block * width);
-    S* const packed_b = packed_a + (pack_a ? k_block * a_width() : 0);
-    for (Index p0 = 0; p0 < p.k; p0 += k_block) {
-      const Index k = std::min(k_block, p.k - p0);
-      const bool first = p0 == 0, last = p0 + k == p.k;
-      for (Index q = q0; q < q1; q += block) {
-        for (Index s = s0; s < s1; ++s) {
-          const Index r0 = row(s), r1 = row(s + 1);
-          GemmTile<S> t{};
-          t.k = k;
-          t.a = p.a + r0 * p.a_row() + p0 * p.a_step();
-          t.a_row = p.a_row();
-          t.a_step = p.a_step();
-          if (pack_a) {
-            copy_a(r0, r1, p0, k, packed_a);
-            t.a = packed_a;
-            t.a_row = 1;
-            t.a_step = a_width();
-          }
-          t.ldc = p.ldc;
-          t.add = !first || p.options.accumulate;
-          t.relu = last && p.relu;
-          for (Index j = q; j < std::min(q + block, q1); ++j) {
-            const Index j0 = j * width, columns = std::min(width, p.n - j0);
-            const Index log_vectors = columns > 2 * kernels.lanes ? 2 : columns > kernels.lanes ? 1 : 0;
-            const Index tile_width = kernels.lanes << log_vectors;
-            t.b = p.b + p0 * p.ldb + j0;
-            t.b_step = p.ldb;
-            if (pack_b || columns < tile_width) {
-              S* const to = packed_b + (j - q) * k_block * width;
-              if (s == s0) copy_b(j0, columns, p0, k, to, tile_width);
-              t.b = to;
-              t.b_step = tile_width;
-            }
-            t.c = p.c + r0 * p.ldc + j0;
-            t.bias = first && p.bias ? p.bias + j0 : nullptr;
-            if (columns < tile_width)
-              ragged_tile(t, r1 - r0, columns, log_vectors);
-            else
-              kernels.tile[log_vectors][r1 - r0 - 1](t);
-          }
-          if (last && q + block >= q1) p.done(r0, r1);
-        }
-      }
-    }
-  }
-
-  /// Cuts C into a grid of about equal parts, one per thread.
-  void run_parallel(Index threads) const {
+  /// Computes C with up to `threads` threads: a grid of about equal parts.
+  void run(Index threads) const {
+    const Index vectors = divide_up(p_.n, kernels_.lanes);
     Index rows = 1, columns = 1;
     double best = 0;
-    for (Index r = 1; r <= std::min(threads, strips); ++r) {
-      if (problem.done.call && r < std::min(threads, strips)) continue;  // rows have to be finished by one thread
-      const Index c = problem.done.call ? 1 : std::min(threads / r, panels);
-      const double m = static_cast<double>(divide_up(strips, r) * divide_up(problem.m, strips));
-      const double n = static_cast<double>(divide_up(panels, c) * width);
-      // Per step of k: the sums, and the share of A and B that every thread reads (and B packs) for itself.
-      const double cost = m * n / static_cast<double>(2 * kernels.lanes) + (m + n) / 4;
+    for (Index r = 1; r <= std::min(threads, strips_); ++r) {
+      if (p_.done.call && r < std::min(threads, strips_)) continue;  // one thread has to finish a row
+      const Index c = p_.done.call ? 1 : std::min(threads / r, vectors);
+      const double m = static_cast<double>(divide_up(strips_, r) * divide_up(p_.m, strips_));
+      const double n = static_cast<double>(divide_up(vectors, c));
+      // Per step of k: products, and what each thread reads of A and packs of B for itself.
+      const double cost = m * n / 2 + m / 4 + n * 4;
       if (best == 0 || cost < best) {
         best = cost;
         rows = r;
@@ -288,20 +210,104 @@ struct GemmPlan {
     parallel_for(rows * columns, 1, [&](Index begin, Index end) {
       for (Index i = begin; i < end; ++i) {
         const Index r = i / columns, c = i % columns;
-        run(strips * r / rows, strips * (r + 1) / rows, panels * c / columns, panels * (c + 1) / columns);
+        part(strips_ * r / rows, strips_ * (r + 1) / rows, vectors * c / columns * kernels_.lanes,
+             std::min(p_.n, vectors * (c + 1) / columns * kernels_.lanes));
       }
     });
   }
+
+ private:
+  /// Strips differ by a row at most, so that none is too thin to be fast.
+  Index first_row(Index strip) const { return p_.m / strips_ * strip + std::min(strip, p_.m % strips_); }
+
+  /// Computes strips [s0, s1) of columns [j0, j1) of C on this thread.
+  [[gnu::noinline]] void part(Index s0, Index s1, Index j0, Index j1) const {
+    // Packed panels stay in the second-level cache while the strips of A pass by.
+    const Index block = std::max<Index>(1, 512 * 1024 / (k_block_ * width_ * Index{sizeof(S)})) * width_;
+    S* const packed = GemmScratch::get<S>(0, k_block_ * divide_up(std::min(block, j1 - j0), width_) * width_);
+    for (Index p = 0; p < p_.k; p += k_block_) {
+      for (Index j = j0; j < j1; j += block) {
+        for (Index s = s0; s < s1; ++s) {
+          strip(s, j, std::min(j1, j + block), p, packed, s == s0);
+          if (p + k_block_ >= p_.k && j + block >= j1) p_.done(first_row(s), first_row(s + 1));
+        }
+      }
+    }
+  }
+
+  /// Adds the block of k from p on to columns [j0, j1) of a strip; packs B on the way if it is the first strip.
+  void strip(Index s, Index j0, Index j1, Index p, S* packed, bool pack) const {
+    const Index r0 = first_row(s), rows = first_row(s + 1) - r0;
+    GemmTile<S> tile{};
+    tile.k = std::min(k_block_, p_.k - p);
+    tile.a = p_.a + r0 * p_.a_row() + p * p_.a_step();
+    tile.a_row = p_.a_row();
+    tile.a_step = p_.a_step();
+    tile.ldc = p_.ldc;
+    tile.relu = p_.relu && p + tile.k == p_.k;
+    for (; j0 < j1; j0 += width_, packed += k_block_ * width_) {
+      const Index columns = std::min(width_, j1 - j0), vectors = divide_up(columns, kernels_.lanes);
+      const Index log_vectors = vectors > 2 ? 2 : vectors - 1, width = kernels_.lanes << log_vectors;
+      tile.b = p_.b + p * p_.ldb + j0;
+      tile.b_step = p_.ldb;
+      if (pack_b_ || columns < width) {
+        if (pack) pack_panel(j0, columns, p, tile.k, packed, width);
+        tile.b = packed;
+        tile.b_step = width;
+      }
+      tile.c = p_.c + r0 * p_.ldc + j0;
+      const bool add = p > 0 || p_.options.accumulate, bias = p == 0 && p_.bias;
+      if (columns < width || (add && bias)) {
+        beside(tile, rows, columns, add, bias ? p_.bias + j0 : nullptr, log_vectors);
+      } else {
+        alignas(64) static constexpr S zeros[64] = {};
+        tile.start = bias ? p_.bias + j0 : add ? tile.c : zeros;
+        tile.start_step = add ? p_.ldc : 0;
+        kernels_.tile[log_vectors][rows - 1](tile);
+      }
+    }
+  }
+
+  /// Packs columns [j0, j0 + count) of a block of B as [k, width].
+  void pack_panel(Index j0, Index count, Index p, Index k, S* to, Index width) const {
+    if (!p_.options.transpose_b) return kernels_.copy(count, k, p_.b + p * p_.ldb + j0, p_.ldb, to, width);
+    for (Index j = 0; j < width; j += kernels_.lanes) {
+      const Index first = std::min(j, count - 1);
+      kernels_.transpose(count - first, k, p_.b + (j0 + first) * p_.ldb + p, p_.ldb, to + j, width);
+    }
+  }
+
+  /// A tile that reaches over the last column of C, or starts from more than one thing: computed beside C.
+  [[gnu::noinline]] void beside(GemmTile<S> tile, Index rows, Index columns, bool add, const S* bias,
+                                Index log_vectors) const {
+    alignas(64) S block[1024];
+    S* const c = tile.c;
+    const Index ldc = tile.ldc, width = kernels_.lanes << log_vectors;
+    for (Index i = 0; i < rows; ++i) {
+      for (Index j = 0; j < width; ++j) block[i * width + j] = bias && j < columns ? bias[j] : S{0};
+      for (Index j = 0; add && j < columns; ++j) block[i * width + j] += c[i * ldc + j];
+    }
+    tile.c = block;
+    tile.start = block;
+    tile.ldc = tile.start_step = width;
+    kernels_.tile[log_vectors][rows - 1](tile);
+    for (Index i = 0; i < rows; ++i) std::copy_n(block + i * width, columns, c + i * ldc);
+  }
+
+  const GemmKernels<S>& kernels_ = gemm_kernels<S>();
+  const GemmProblem<S>& p_;
+  Index strips_, width_, k_block_;
+  bool pack_b_;
 };
 
-/// Products with few columns (or few rows, `flipped`) and long sums: sums of `long_side` rows of x with each of y.
+/// A product with few columns, or few rows (`flipped`), and long sums, both factors stored along the sums: there the
+/// vectors run along k, x holds the many lines and y the few.
 template <class S>
 void gemm_dots(const GemmProblem<S>& p, bool flipped) {
   const GemmKernels<S>& kernels = gemm_kernels<S>();
   const Index lanes = kernels.lanes, many = flipped ? p.n : p.m, few = flipped ? p.m : p.n;
-  const S* const x = flipped ? p.b : p.a;
+  const S *x = flipped ? p.b : p.a, *y = flipped ? p.a : p.b;
   const Index ldx = flipped ? p.ldb : p.lda;
-  const S* y = flipped ? p.a : p.b;
   Index ldy = flipped ? p.lda : p.ldb;
   if (flipped ? p.options.transpose_a : !p.options.transpose_b) {
     S* const packed = GemmScratch::get<S>(0, few * p.k);
@@ -311,65 +317,39 @@ void gemm_dots(const GemmProblem<S>& p, bool flipped) {
     y = packed;
     ldy = p.k;
   }
-  const Index blocks = divide_up(many, lanes), threads = gemm_threads(p.flops());
-  parallel_for(blocks, divide_up(blocks, threads), [&](Index begin, Index end) {
-    alignas(64) S sums[16];
-    for (Index block = begin; block < end; ++block) {
-      const Index i0 = block * lanes, count = std::min(lanes, many - i0);
-      for (Index j = 0; j < few; ++j) {
-        kernels.dot(count, p.k, x + i0 * ldx, ldx, y + j * ldy, sums);
-        for (Index i = 0; i < count; ++i) flipped ? p.store(j, i0 + i, sums[i]) : p.store(i0 + i, j, sums[i]);
-      }
+  const Index blocks = divide_up(many, lanes);
+  parallel_for(blocks, divide_up(blocks, gemm_threads(p.flops())), [&](Index begin, Index end) {
+    alignas(64) S sums[gemm_few * 16];
+    for (Index i = begin * lanes; i < std::min(many, end * lanes); i += lanes) {
+      const Index count = std::min(lanes, many - i);
+      kernels.dots(count, few, p.k, x + i * ldx, ldx, y, ldy, sums);
+      flipped ? p.store(0, few, i, count, sums, lanes, 1) : p.store(i, count, 0, few, sums, 1, lanes);
     }
-    if (!flipped) p.done(begin * lanes, std::min(p.m, end * lanes));
+    if (!flipped) p.done(begin * lanes, std::min(many, end * lanes));
   });
   if (flipped) p.done(0, p.m);
 }
 
 template <class S>
-void gemm_run(const GemmProblem<S>& p);
-
-/// Few columns out of a transposed A: the transposed product has few rows, and vectors along them.
-template <class S>
-void gemm_flipped(const GemmProblem<S>& p) {
-  S* const flipped = GemmScratch::get<S>(1, p.n * p.m);
-  gemm_run(GemmProblem<S>{p.n,
-                          p.m,
-                          p.k,
-                          p.b,
-                          p.ldb,
-                          p.a,
-                          p.lda,
-                          flipped,
-                          p.m,
-                          {.transpose_a = !p.options.transpose_b},
-                          nullptr,
-                          false,
-                          {}});
-  for (Index i = 0; i < p.m; ++i) {
-    for (Index j = 0; j < p.n; ++j) p.store(i, j, flipped[j * p.m + i]);
-  }
-  p.done(0, p.m);
-}
-
-template <class S>
-void gemm_run(const GemmProblem<S>& p) {
-  constexpr Index few = 4;
+[[gnu::noinline]] void gemm_run(const GemmProblem<S>& p) {
   if (p.m <= 0 || p.n <= 0) return;
   if (p.k <= 0) {
-    for (Index i = 0; i < p.m; ++i) {
-      for (Index j = 0; j < p.n; ++j) p.store(i, j, S{0});
-    }
+    const S zero{0};
+    p.store(0, p.m, 0, p.n, &zero, 0, 0);
     return p.done(0, p.m);
   }
   const bool long_sums = p.k >= 2 * gemm_kernels<S>().lanes;
-  if (p.n <= few && !p.options.transpose_a && long_sums) return gemm_dots(p, false);
-  if (p.m <= few && p.options.transpose_b && long_sums) return gemm_dots(p, true);
-  if (p.n <= few && p.m > few && p.options.transpose_a) return gemm_flipped(p);
-  const GemmPlan<S> plan(p);
-  const Index threads = gemm_threads(p.flops());
-  if (threads > 1) return plan.run_parallel(threads);
-  plan.run(0, plan.strips, 0, plan.panels);
+  if (long_sums && p.n <= gemm_few && !p.options.transpose_a) return gemm_dots(p, false);
+  if (long_sums && p.m <= gemm_few && p.options.transpose_b) return gemm_dots(p, true);
+  if (p.n <= gemm_few && p.m > gemm_few && p.options.transpose_a) {
+    // Few columns from a transposed A: the transposed product has few rows instead, and vectors along them.
+    S* const flipped = GemmScratch::get<S>(1, p.n * p.m);
+    const GemmOptions options{.transpose_a = !p.options.transpose_b};
+    gemm_run(GemmProblem<S>{p.n, p.m, p.k, p.b, p.ldb, p.a, p.lda, flipped, p.m, options, nullptr, false, {}});
+    p.store(0, p.m, 0, p.n, flipped, 1, p.m);
+    return p.done(0, p.m);
+  }
+  GemmTiling<S>(p).run(gemm_threads(p.flops()));
 }
 
 /// C = op(A) op(B), plus C if asked to accumulate, plus `bias` in every row if there is one, then the epilogue.

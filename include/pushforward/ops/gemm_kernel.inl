@@ -21,21 +21,11 @@ template <class S, int rows, int vectors>
 PUSHFORWARD_GEMM_TARGET void gemm_tile(const GemmTile<S>& t) {
   using V = typename Simd<S>::Vector;
   constexpr int lanes = Simd<S>::lanes;
-  const Index ldc = t.ldc;
-  S* const c = t.c;
   V sum[rows][vectors];
-#pragma GCC unroll 4
-  for (int v = 0; v < vectors; ++v) {
-    const V start = t.bias ? *reinterpret_cast<const V*>(t.bias + v * lanes) : V{};
 #pragma GCC unroll 16
-    for (int i = 0; i < rows; ++i) sum[i][v] = start;
-  }
-  if (t.add) {
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; ++i) {
+  for (int i = 0; i < rows; ++i) {
 #pragma GCC unroll 4
-      for (int v = 0; v < vectors; ++v) sum[i][v] += *reinterpret_cast<const V*>(c + i * ldc + v * lanes);
-    }
+    for (int v = 0; v < vectors; ++v) sum[i][v] = *reinterpret_cast<const V*>(t.start + i * t.start_step + v * lanes);
   }
 
   // A pointer for every fifth row: the others lie at multiples of the stride that few registers can express.
@@ -44,7 +34,10 @@ PUSHFORWARD_GEMM_TARGET void gemm_tile(const GemmTile<S>& t) {
   for (Index p = t.k; p > 0; --p) {
     V line[vectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < vectors; ++v) line[v] = *reinterpret_cast<const V*>(b + v * lanes);
+    for (int v = 0; v < vectors; ++v) {
+      line[v] = *reinterpret_cast<const V*>(b + v * lanes);
+      PUSHFORWARD_GEMM_HOLD(line[v]);
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) {
       const S x = (i < 5 ? a0 : i < 10 ? a1 : a2)[i % 5 * a_row];
@@ -64,6 +57,8 @@ PUSHFORWARD_GEMM_TARGET void gemm_tile(const GemmTile<S>& t) {
       for (int v = 0; v < vectors; ++v) sum[i][v] = sum[i][v] < 0 ? V{} : sum[i][v];
     }
   }
+  S* const c = t.c;
+  const Index ldc = t.ldc;
 #pragma GCC unroll 16
   for (int i = 0; i < rows; ++i) {
 #pragma GCC unroll 4
@@ -98,9 +93,12 @@ PUSHFORWARD_GEMM_TARGET void gemm_transpose(Index count, Index k, const S* from,
   for (; p + lanes <= k; p += lanes) {
     V x[lanes];
 #pragma GCC unroll 16
-    for (int i = 0; i < lanes; ++i) x[i] = *reinterpret_cast<const V*>(line[i] + p);
-      // A perfect shuffle moves the top bit of the line number to the bottom of the position: log2(lanes) of them
-      // exchange the two.
+    for (int i = 0; i < lanes; ++i) {
+      x[i] = *reinterpret_cast<const V*>(line[i] + p);
+      __builtin_prefetch(line[i] + p + 4 * lanes);
+    }
+    // A perfect shuffle moves the top bit of the line number to the bottom of the position: log2(lanes) of them
+    // exchange the two.
 #pragma GCC unroll 4
     for (int done = 1; done < lanes; done *= 2) {
       V y[lanes];
@@ -132,35 +130,39 @@ PUSHFORWARD_GEMM_TARGET void gemm_copy(Index count, Index k, const S* from, Inde
   }
 }
 
-/// out[i] = sum over p of x[i * ldx + p] y[p] for i < lanes; rows past `count` repeat the last one.
+/// out[j * lanes + i] = sum over p of x[i * ldx + p] y[j * ldy + p] for i < lanes and j < few; rows of x past `count`
+/// repeat the last one.
 template <class S>
-PUSHFORWARD_GEMM_TARGET void gemm_dot(Index count, Index k, const S* x, Index ldx, const S* y, S* out) {
+PUSHFORWARD_GEMM_TARGET void gemm_dots(Index count, Index few, Index k, const S* x, Index ldx, const S* y, Index ldy,
+                                       S* out) {
   using V = typename Simd<S>::Vector;
   constexpr int lanes = Simd<S>::lanes;
   const S* row[lanes];
   for (int i = 0; i < lanes; ++i) row[i] = x + (i < count ? i : count - 1) * ldx;
-  V sum[lanes];
+  for (; few > 0; --few, y += ldy, out += lanes) {
+    V sum[lanes];
 #pragma GCC unroll 16
-  for (int i = 0; i < lanes; ++i) sum[i] = V{};
-  Index p = 0;
-  for (; p + lanes <= k; p += lanes) {
-    const V factor = *reinterpret_cast<const V*>(y + p);
+    for (int i = 0; i < lanes; ++i) sum[i] = V{};
+    Index p = 0;
+    for (; p + lanes <= k; p += lanes) {
+      const V factor = *reinterpret_cast<const V*>(y + p);
 #pragma GCC unroll 16
-    for (int i = 0; i < lanes; ++i) sum[i] += *reinterpret_cast<const V*>(row[i] + p) * factor;
-  }
-  // The transposition network again, but adding the two halves that it tells apart: the sums end up in row order.
-#pragma GCC unroll 4
-  for (int half = lanes / 2; half > 0; half /= 2) {
-#pragma GCC unroll 8
-    for (int i = 0; i < half; ++i) {
-      V low, high;
-      PUSHFORWARD_GEMM_INTERLEAVE(sum[i], sum[i + half], low, high)
-      sum[i] = low + high;
+      for (int i = 0; i < lanes; ++i) sum[i] += *reinterpret_cast<const V*>(row[i] + p) * factor;
     }
-  }
-  *reinterpret_cast<V*>(out) = sum[0];
-  for (; p < k; ++p) {
-    for (int i = 0; i < lanes; ++i) out[i] += row[i][p] * y[p];
+    // The shuffles of the transposition, adding the two halves that each tells apart: sums end up in row order.
+#pragma GCC unroll 4
+    for (int half = lanes / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
+      for (int i = 0; i < half; ++i) {
+        V low, high;
+        PUSHFORWARD_GEMM_INTERLEAVE(sum[i], sum[i + half], low, high)
+        sum[i] = low + high;
+      }
+    }
+    *reinterpret_cast<V*>(out) = sum[0];
+    for (; p < k; ++p) {
+      for (int i = 0; i < lanes; ++i) out[i] += row[i][p] * y[p];
+    }
   }
 }
 
@@ -168,13 +170,11 @@ PUSHFORWARD_GEMM_TARGET void gemm_dot(Index count, Index k, const S* x, Index ld
 
 template <class S, int... i, int... j>
 constexpr GemmKernels<S> gemm_kernel_table(std::integer_sequence<int, i...>, std::integer_sequence<int, j...>) {
-  return {Simd<S>::lanes,
-          PUSHFORWARD_GEMM_ROWS,
-          PUSHFORWARD_GEMM_WIDE,
-          {{gemm_tile<S, i + 1, 1>...}, {gemm_tile<S, i + 1, 2>...}, {gemm_tile<S, j + 1, 4>...}},
-          gemm_transpose<S>,
-          gemm_copy<S>,
-          gemm_dot<S>};
+  return {
+      Simd<S>::lanes,        PUSHFORWARD_GEMM_ROWS,
+      PUSHFORWARD_GEMM_WIDE, {{gemm_tile<S, i + 1, 1>...}, {gemm_tile<S, i + 1, 2>...}, {gemm_tile<S, j + 1, 4>...}},
+      gemm_transpose<S>,     gemm_copy<S>,
+      gemm_dots<S>};
 }
 
 template <class S>

@@ -183,7 +183,7 @@ class Canvas {
     double along = style.align == Align::left ? 0 : style.align == Align::center ? -total / 2 : -total;
     // Baselines in the middle of a pixel and heights of whole pixels keep horizontal strokes sharp.
     const double baseline = std::floor(style.upward ? at.x : at.y) + 0.5;
-    const double pen = std::max(1.05, unit * (style.bold ? 2.5 : 1.7));
+    const double pen = std::max(1.05, unit * (style.bold ? 2.35 : 1.7));
     while (!words.empty()) {
       const detail::Glyph& glyph = detail::unicode_glyph(detail::next_code_point(words));
       for (detail::Stroke& stroke : detail::GlyphReader(glyph.path).read()) {
@@ -193,15 +193,15 @@ class Canvas {
         }
         line(stroke, pen, style.color);
       }
-      along += glyph.advance * unit;
+      along += (glyph.advance + tracking) * unit;
     }
   }
 
   /// How wide a line of text is, in pixels.
   static double text_width(std::string_view words, double size) {
     double width = 0;
-    while (!words.empty()) width += detail::unicode_glyph(detail::next_code_point(words)).advance;
-    return width * size / 20;
+    while (!words.empty()) width += detail::unicode_glyph(detail::next_code_point(words)).advance + tracking;
+    return std::max(0.0, width - tracking) * size / 20;
   }
 
   /// What has been drawn, as 8-bit RGB.
@@ -217,6 +217,9 @@ class Canvas {
   }
 
  private:
+  // Added between letters, in units of the font.
+  static constexpr double tracking = 0.35;
+
   struct Box {
     Index left = 0, top = 0, right = 0, bottom = 0;
   };
