@@ -14,7 +14,8 @@ for source in examples/*.cpp; do
     [ -n "$problem" ] || grep -qe "$option" "$log" || problem="--help does not tell of $option"
   done
   if [ -z "$problem" ]; then
-    timeout 120 "$programs/$name" --epochs 1 --seed 1 --threads 2 --out "$out/$name" >"$log" 2>&1 || problem="ended with status $?"
+    timeout 120 "$programs/$name" --epochs 1 --seed 1 --threads 2 --out "$out/$name" >"$log" 2>&1 ||
+      problem="ended with status $?"
   fi
   if [ -z "$problem" ] && ! tail -n 1 "$log" | grep -qE '^result:( [a-z_0-9]+=[^ ]+)+$'; then
     problem="does not end with a line 'result: key=value ...'"

@@ -14,7 +14,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 
 def floor_of(path):
-    """The floor of `pushforward/nn/x.hpp` and of the convenience header `pushforward/nn.hpp`; None for pushforward.hpp."""
+    """The floor of `pushforward/nn/x.hpp` and of `pushforward/nn.hpp`; None for pushforward.hpp."""
     part = path.split("/")[1].removesuffix(".hpp")
     return None if part == "pushforward" else part
 
@@ -47,13 +47,15 @@ def check(where, number, target, problems):
     if wanted is None:
         problems.append(f"{place}: pushforward.hpp is for users; name the headers that are needed")
     elif wanted not in FLOORS or source not in FLOORS:
-        problems.append(f"{place}: {wanted if wanted not in FLOORS else source} is no floor; floors: {' < '.join(FLOORS)}")
+        stranger = source if wanted in FLOORS else wanted
+        problems.append(f"{place}: {stranger} is no floor; floors: {' < '.join(FLOORS)}")
     elif FLOORS.index(wanted) > FLOORS.index(source):
         problems.append(f"{place}: {source} is below {wanted} and may not include it")
     elif where.count("/") > 1 and target.startswith("pushforward/models/"):
         mine, other = family_of(where), family_of(target)
         if source == "models" and other and mine != other:
-            problems.append(f"{place}: {mine or 'a part shared by all models'} may not include {other}; models meet in concepts")
+            mine = mine or "a part shared by all models"
+            problems.append(f"{place}: {mine} may not include {other}; models meet in concepts")
 
 
 def cycle_in(graph):

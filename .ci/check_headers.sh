@@ -7,9 +7,10 @@ source cmake/install_dependencies.sh
 export compiler=${1:-${CXX:-g++}} eigen=$(eigen_include)
 
 check() {
-  # -fsyntax-only of a file named .hpp warns of a #pragma once in the main file; an include of it does not.
+  # A header as the main file would warn of its #pragma once.
   echo "#include <${1#include/}>" |
-    "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -I include -isystem "$eigen" -x c++ - ||
+    "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror \
+      -I include -isystem "$eigen" -x c++ - ||
     { echo "$1 does not compile alone"; return 1; }
 }
 export -f check

@@ -30,11 +30,13 @@ choose_compiler() {
 }
 
 new_enough() { # g++ 12, clang++ 14 or Apple's clang 15
-  echo '#if defined(__apple_build_version__) ? __clang_major__ >= 15 : defined(__clang__) ? __clang_major__ >= 14 : __GNUC__ >= 12
-int main() {}
+  echo '#ifdef __apple_build_version__
+static_assert(__clang_major__ >= 15);
+#elif defined(__clang__)
+static_assert(__clang_major__ >= 14);
 #else
-#error too old
-#endif' | "$1" -x c++ -fsyntax-only - 2>/dev/null
+static_assert(__GNUC__ >= 12);
+#endif' | "$1" -std=c++17 -x c++ -fsyntax-only - 2>/dev/null
 }
 
 has() { # has NEED
@@ -53,7 +55,7 @@ packages() { # packages MANAGER NEED: what the manager calls the need
   case $1:$2 in
     apt-get:compiler)
       # Ubuntu 22.04 has g++ 11 under the plain name.
-      if apt-cache policy g++ | grep -qE 'Candidate: (4:)?([1-9]|1[01])\.'; then echo g++-12 make; else echo g++ make; fi ;;
+      apt-cache policy g++ | grep -qE 'Candidate: (4:)?([1-9]|1[01])\.' && echo g++-12 make || echo g++ make ;;
     apt-get:clang) echo clang libomp-dev ;;
     apt-get:eigen) echo libeigen3-dev ;;
     apt-get:zlib) echo zlib1g-dev ;;
@@ -106,6 +108,6 @@ install_dependencies() {
 
   # Catch2 may be missing: CMake downloads it then.
   for need in "${missing[@]}"; do
-    has "$need" || [ "$need" = catch2 ] || { echo "$need is still missing after installing ${names[*]}." >&2; return 1; }
+    has "$need" || [ "$need" = catch2 ] || { echo "$need is still missing after the installation." >&2; return 1; }
   done
 }

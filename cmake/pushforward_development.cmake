@@ -11,7 +11,8 @@ option(PUSHFORWARD_WARNINGS_AS_ERRORS "Stop at a warning in the tests, examples 
 find_program(PUSHFORWARD_CCACHE ccache)
 mark_as_advanced(PUSHFORWARD_CCACHE)
 if(PUSHFORWARD_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${PUSHFORWARD_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros
+                                  ${PUSHFORWARD_CCACHE})
 endif()
 
 # CMake calls what it precompiles a system header, which would silence every warning in our own headers.

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds the examples for this CPU, runs them and names the pictures they wrote.
 #   bash examples/run.sh [--data DIR] [--out DIR] [EXAMPLE ...] [-- ARGUMENT ...]
-# EXAMPLE is the name of a file in this folder without .cpp (default: two_moons_flow mnist_vae). The data sets are looked
-# for in $PUSHFORWARD_DATA without --data, pictures go to out/ without --out. ARGUMENTs go to every example.
+# EXAMPLE is the name of a file in this folder without .cpp (default: two_moons_flow mnist_vae). The data sets are
+# looked for in $PUSHFORWARD_DATA without --data, pictures go to out/ without --out. ARGUMENTs go to every example.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

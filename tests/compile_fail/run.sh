@@ -15,7 +15,11 @@ check() { # check COMPILER CASE
   fi
   grep -q '^// expect: ' "$2" || { echo "$2: has no line '// expect: SENTENCE'"; return 1; }
   while read -r sentence; do
-    grep -qF -- "$sentence" <<<"$output" || { echo "$2 ($1): does not say '$sentence', but:"; head -n 20 <<<"$output"; return 1; }
+    if ! grep -qF -- "$sentence" <<<"$output"; then
+      echo "$2 ($1): does not say '$sentence', but:"
+      head -n 20 <<<"$output"
+      return 1
+    fi
   done < <(sed -n 's|^// expect: ||p' "$2")
   echo "$2 ($1): refused as expected"
 }

@@ -113,7 +113,8 @@ def units_of(page, skipped):
                 if not skip:
                     raise SystemExit(f"{page}:{line}: skip needs a reason")
             elif unknown := set(text.split()) - WORDS or (not first and {"nothing"}):
-                raise SystemExit(f"{page}:{line}: unknown word {' '.join(unknown)}; known: skip, setup, {', '.join(sorted(WORDS))}")
+                known = ", ".join(["skip", "setup", *sorted(WORDS)])
+                raise SystemExit(f"{page}:{line}: unknown word {' '.join(unknown)}; known: {known}")
             else:
                 words |= set(text.split())
             continue
@@ -133,8 +134,7 @@ def compiler_command(options):
     """The compiler with what the library uses where it is there."""
     command = [options.cxx, "-std=c++20", f"-I{ROOT / 'include'}", "-isystem", options.eigen]
     links = []
-    for flags, link in ((["-fopenmp"], []), (["-DPUSHFORWARD_HAS_ZLIB=1"], ["-lz"])):
-        header = "omp.h" if link == [] else "zlib.h"
+    for header, flags, link in (("omp.h", ["-fopenmp"], []), ("zlib.h", ["-DPUSHFORWARD_HAS_ZLIB=1"], ["-lz"])):
         probe = subprocess.run([options.cxx, *flags, "-x", "c++", "-", "-o", os.devnull, *link],
                                input=f"#include <{header}>\nint main() {{}}", text=True, capture_output=True)
         if probe.returncode == 0:
@@ -150,8 +150,8 @@ def check(unit, number, options, command, links):
     source = options.work / f"unit_{number}.cpp"
     source.write_text(unit.source())
     program = options.work / f"unit_{number}"
-    build = ["-O1", "-o", str(program)] if unit.runs else ["-O1", "-fsyntax-only"]
-    done = subprocess.run([*command, "-include", str(options.work / "all.hpp"), str(source), *build, *links],
+    build = ["-o", str(program), *links] if unit.runs else ["-fsyntax-only"]
+    done = subprocess.run([*command, "-O1", "-include", str(options.work / "all.hpp"), str(source), *build],
                           text=True, capture_output=True)
     problem = done.stderr if done.returncode else ""
     if not problem and unit.runs:
@@ -165,7 +165,9 @@ def run(program, seconds):
             done = subprocess.run([str(program)], cwd=folder, timeout=seconds, text=True, capture_output=True)
         except subprocess.TimeoutExpired:
             return f"ran longer than {seconds} s; mark it `<!-- test: compile -->` or make it shorter"
-    return "" if done.returncode == 0 else f"ended with status {done.returncode}\n{done.stdout[-500:]}{done.stderr[-500:]}"
+    if done.returncode == 0:
+        return ""
+    return f"ended with status {done.returncode}\n{done.stdout[-500:]}{done.stderr[-500:]}"
 
 
 def main():
@@ -187,15 +189,19 @@ def main():
     command, links = compiler_command(options)
     header = options.work / "all.hpp"
     header.write_text(PRELUDE)
-    precompiled = subprocess.run([*command, "-O1", "-x", "c++-header", str(header), "-o", f"{header}.{'pch' if 'clang' in options.cxx else 'gch'}"])
-    if precompiled.returncode:
+    ending = "pch" if "clang" in options.cxx else "gch"
+    if subprocess.run([*command, "-O1", "-x", "c++-header", str(header), "-o", f"{header}.{ending}"]).returncode:
         return 1
 
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for name, problem, seconds in pool.map(lambda item: check(item[1], item[0], options, command, links), enumerate(units)):
+        runs = [pool.submit(check, unit, number, options, command, links) for number, unit in enumerate(units)]
+        for done in runs:
+            name, problem, seconds = done.result()
             failed += bool(problem)
-            print(f"{name}: {'FAILED' if problem else 'ok'} ({seconds:.1f} s)" + (f"\n{problem}" if problem else ""), flush=True)
+            print(f"{name}: {'FAILED' if problem else 'ok'} ({seconds:.1f} s)")
+            if problem:
+                print(problem)
     print("\n".join(skipped + [f"{len(units) - failed} passed, {failed} failed, {len(skipped)} skipped"]))
     if not keep:
         shutil.rmtree(options.work)

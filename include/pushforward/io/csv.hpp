@@ -67,24 +67,27 @@ inline std::string_view trimmed(std::string_view text, char delimiter) {
 template <class S>
 bool fits(double value) {
   if constexpr (std::is_integral_v<S>)
-    return std::abs(value) <= 9007199254740992.0 && value == std::floor(value);  // 2^53: doubles count exactly up to it.
+    return std::abs(value) <= 9007199254740992.0 &&
+           value == std::floor(value);  // 2^53: doubles count exactly up to it.
   else
     return std::abs(value) <= static_cast<double>(std::numeric_limits<S>::max());
 }
 
 // The numbers of one line behind those already in `values`; how many there were.
 template <class S>
-Index parse_csv_line(const std::string& path, std::string_view line, Index number, char delimiter, std::vector<S>& values) {
+Index parse_csv_line(const std::string& path, std::string_view line, Index number, char delimiter,
+                     std::vector<S>& values) {
   for (Index column = 1;; ++column) {
     const std::size_t end = line.find(delimiter);
     const std::string_view cell = trimmed(line.substr(0, end), delimiter);
     double value = 0;
     if (!parse_number(cell, value))
-      fail<IoError>("read_csv: ", path, ", line ", number, ", column ", column, ": got '", cell.substr(0, 40), "', expected a number",
-                    number == 1 ? "; say .header = true if the first line holds names" : "");
+      fail<IoError>("read_csv: ", path, ", line ", number, ", column ", column, ": got '", cell.substr(0, 40),
+                    "', expected a number", number == 1 ? "; say .header = true if the first line holds names" : "");
     if (!fits<S>(value))
-      fail<IoError>("read_csv: ", path, ", line ", number, ", column ", column, ": got '", cell.substr(0, 40), "', expected a ",
-                    std::is_integral_v<S> ? "whole" : "finite", " number; drop or fill missing values first");
+      fail<IoError>("read_csv: ", path, ", line ", number, ", column ", column, ": got '", cell.substr(0, 40),
+                    "', expected a ", std::is_integral_v<S> ? "whole" : "finite",
+                    " number; drop or fill missing values first");
     values.push_back(static_cast<S>(value));
     if (end == std::string_view::npos) return column;
     line.remove_prefix(end + 1);
@@ -115,7 +118,8 @@ Tensor<S> read_csv(const std::string& path, const CsvOptions& options = {}) {
     const Index count = detail::parse_csv_line<S>(path, line, number, options.delimiter, values);
     if (rows++ == 0) columns = count;
     if (count != columns)
-      fail<IoError>("read_csv: ", path, ", line ", number, ": got ", count, " cells, expected ", columns, " as in the rows before");
+      fail<IoError>("read_csv: ", path, ", line ", number, ": got ", count, " cells, expected ", columns,
+                    " as in the rows before");
   }
   if (rows == 0) fail<IoError>("read_csv: ", path, " has no rows of numbers");
   return Tensor<S>({rows, columns}, values);

@@ -61,7 +61,9 @@ class FileAside {
     create_parent_folders(path);
     errno = 0;
     file_.reset(std::fopen(temporary_.c_str(), "wb"));
-    if (!file_) fail<IoError>(operation_, ": cannot create ", path_, ": ", last_error(), "; check the folder and its permissions");
+    if (!file_)
+      fail<IoError>(operation_, ": cannot create ", path_, ": ", last_error(),
+                    "; check the folder and its permissions");
   }
   FileAside(const FileAside&) = delete;
   FileAside& operator=(const FileAside&) = delete;
@@ -110,7 +112,8 @@ inline std::vector<std::uint8_t> read_bytes(const char* operation, const std::st
     bytes.resize(used + chunk);
     const std::size_t got = std::fread(bytes.data() + used, 1, chunk, file.get());
     used += got;
-    if (used > most) fail<IoError>(operation, ": ", path, " has more than ", most, " bytes; raise max_bytes if that is right");
+    if (used > most)
+      fail<IoError>(operation, ": ", path, " has more than ", most, " bytes; raise max_bytes if that is right");
     if (got < chunk) break;
     chunk = used;
   }

@@ -28,14 +28,16 @@ struct InflateStream {
   z_stream z{};
   explicit InflateStream(const std::string& path) {
     constexpr int gzip_window = 15 + 16;
-    if (inflateInit2(&z, gzip_window) != Z_OK) fail<IoError>("read_file: zlib cannot start on ", path, ": out of memory");
+    if (inflateInit2(&z, gzip_window) != Z_OK)
+      fail<IoError>("read_file: zlib cannot start on ", path, ": out of memory");
   }
   InflateStream(const InflateStream&) = delete;
   InflateStream& operator=(const InflateStream&) = delete;
   ~InflateStream() { inflateEnd(&z); }
 };
 
-inline std::vector<std::uint8_t> gunzip(const std::string& path, const std::vector<std::uint8_t>& packed, std::uint64_t most) {
+inline std::vector<std::uint8_t> gunzip(const std::string& path, const std::vector<std::uint8_t>& packed,
+                                        std::uint64_t most) {
   constexpr std::size_t step = std::size_t{1} << 20;
   InflateStream stream(path);
   std::vector<std::uint8_t> bytes;

@@ -71,12 +71,14 @@ class JsonReader {
   JsonReader(std::string where, std::string_view text) : where_(std::move(where)), text_(text) {}
 
   [[noreturn]] void broken(std::string_view what) const {
-    fail<IoError>(where_, ": the JSON header has ", what, " at byte ", at_, "; the file is damaged or of another format");
+    fail<IoError>(where_, ": the JSON header has ", what, " at byte ", at_,
+                  "; the file is damaged or of another format");
   }
 
   // The next character past blanks, '\0' at the end.
   char peek() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) ++at_;
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r'))
+      ++at_;
     return at_ < text_.size() ? text_[at_] : '\0';
   }
   bool accept(char c) {
@@ -112,7 +114,8 @@ class JsonReader {
       if (value > (~std::uint64_t{0} - digit) / 10) broken("a number beyond 64 bits");
       value = 10 * value + digit;
     }
-    if (at_ < text_.size() && (text_[at_] == '.' || text_[at_] == 'e' || text_[at_] == 'E')) broken("a number that is not whole");
+    if (at_ < text_.size() && (text_[at_] == '.' || text_[at_] == 'e' || text_[at_] == 'E'))
+      broken("a number that is not whole");
     return value;
   }
 
@@ -161,7 +164,10 @@ class JsonReader {
     std::uint32_t value = 0;
     for (int i = 0; i < 4; ++i) {
       const char c = at_ < text_.size() ? text_[at_++] : '\0';
-      const int digit = is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+      const int digit = is_digit(c)            ? c - '0'
+                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                               : -1;
       if (digit < 0) broken("an escape without four hexadecimal digits");
       value = value << 4 | static_cast<std::uint32_t>(digit);
     }

@@ -54,7 +54,8 @@ class NpyHeaderReader {
 
  private:
   [[noreturn]] void broken(const std::string& what) const {
-    fail<IoError>("read_npy: ", path_, ": the header has ", what, " at character ", at_, "; it is damaged or no NPY file");
+    fail<IoError>("read_npy: ", path_, ": the header has ", what, " at character ", at_,
+                  "; it is damaged or no NPY file");
   }
   char peek() {
     while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n')) ++at_;
@@ -131,7 +132,8 @@ template <class S>
 void write_npy(const std::string& path, const Tensor<S>& values) {
   std::string shape;
   for (Index length : values.shape()) shape += std::to_string(length) + ",";
-  std::string header = std::string("{'descr': '") + detail::npy_type<S>() + "', 'fortran_order': False, 'shape': (" + shape + "), }";
+  std::string header =
+      std::string("{'descr': '") + detail::npy_type<S>() + "', 'fortran_order': False, 'shape': (" + shape + "), }";
   constexpr std::size_t prefix = 10, alignment = 64;
   header.append(alignment - 1 - (prefix + header.size()) % alignment, ' ');
   header += '\n';
@@ -145,7 +147,8 @@ void write_npy(const std::string& path, const Tensor<S>& values) {
   file.commit();
 }
 
-/// The array of an NPY file (which may be gzip-compressed) as a tensor of S: `read_npy("x.npy")`, `read_npy<double>(...)`.
+/// The array of an NPY file (which may be gzip-compressed) as a tensor of S: `read_npy("x.npy")`,
+/// `read_npy<double>(...)`.
 ///
 /// Reads 32- and 64-bit floats, 64-bit integers and unsigned bytes in C order, converted to S; floats are not read as
 /// Index. Throws IoError that says what the file holds instead, or where it is damaged.
@@ -155,27 +158,34 @@ Tensor<S> read_npy(const std::string& path) {
   if (bytes.size() < 12 || std::memcmp(bytes.data(), "\x93NUMPY", 6) != 0)
     fail<IoError>("read_npy: ", path, " is no NPY file: it does not begin with \\x93NUMPY");
   const int version = bytes[6];
-  if (version < 1 || version > 3) fail<IoError>("read_npy: ", path, " has NPY version ", version, ", expected 1, 2 or 3");
+  if (version < 1 || version > 3)
+    fail<IoError>("read_npy: ", path, " has NPY version ", version, ", expected 1, 2 or 3");
   const std::size_t prefix = version == 1 ? 10 : 12;
   std::size_t length = bytes[8] | std::size_t{bytes[9]} << 8;
   if (version > 1) length |= std::size_t{bytes[10]} << 16 | std::size_t{bytes[11]} << 24;
   if (length > bytes.size() - prefix)
-    fail<IoError>("read_npy: ", path, ": the header claims ", length, " bytes, the file has ", bytes.size() - prefix, " left");
+    fail<IoError>("read_npy: ", path, ": the header claims ", length, " bytes, the file has ", bytes.size() - prefix,
+                  " left");
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + prefix, length);
   const detail::NpyHeader header = detail::NpyHeaderReader(path, text).read();
 
   const bool floats = header.type == "<f4" || header.type == "<f8";
   if (!floats && header.type != "<i8" && header.type != "|u1")
-    fail<IoError>("read_npy: ", path, " holds elements of type ", header.type, ", expected <f4, <f8, <i8 or |u1; convert with astype");
+    fail<IoError>("read_npy: ", path, " holds elements of type ", header.type,
+                  ", expected <f4, <f8, <i8 or |u1; convert with astype");
   if (floats && std::is_integral_v<S>)
-    fail<IoError>("read_npy: ", path, " holds elements of type ", header.type, ", which do not fit a Tensor<Index>; read it as float");
+    fail<IoError>("read_npy: ", path, " holds elements of type ", header.type,
+                  ", which do not fit a Tensor<Index>; read it as float");
   if (header.fortran_order && header.axes.size() > 1)
     fail<IoError>("read_npy: ", path, " is in Fortran order, expected C order; save numpy.ascontiguousarray of it");
-  const std::uint64_t element = header.type == "|u1" ? 1 : header.type == "<f4" ? 4 : 8, size = bytes.size() - prefix - length;
+  const std::uint64_t element = header.type == "|u1"   ? 1
+                                : header.type == "<f4" ? 4
+                                                       : 8,
+                      size = bytes.size() - prefix - length;
   std::uint64_t elements = 0;
   if (!detail::count_elements(header.axes, elements) || elements != size / element || size % element != 0)
-    fail<IoError>("read_npy: ", path, ": its shape asks for ", elements, " elements of ", element, " bytes, the file has ", size,
-                  " bytes of them; it was cut off or damaged");
+    fail<IoError>("read_npy: ", path, ": its shape asks for ", elements, " elements of ", element,
+                  " bytes, the file has ", size, " bytes of them; it was cut off or damaged");
   return Tensor<S>::build(Shape(std::span<const Index>(header.axes)), [&](S* out) {
     const std::uint8_t* data = bytes.data() + prefix + length;
     const auto count = static_cast<Index>(elements);

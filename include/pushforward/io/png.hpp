@@ -23,14 +23,16 @@ struct Image {
   std::vector<std::uint8_t> pixels;
 };
 
-/// The picture of a tensor of shape [h, w], [1, h, w] or [3, h, w] with values in [0, 1] (beyond them clamped, NaN black).
+/// The picture of a tensor of shape [h, w], [1, h, w] or [3, h, w] with values in [0, 1] (beyond them clamped, NaN
+/// black).
 ///
 /// Throws ShapeError for other shapes.
 template <class S>
 Image to_image(const Tensor<S>& values) {
   const int rank = values.rank();
   if (values.empty() || !(rank == 2 || (rank == 3 && (values.size(0) == 1 || values.size(0) == 3))))
-    fail<ShapeError>("to_image: got shape ", values.shape(), ", expected [h, w], [1, h, w] or [3, h, w]; index or reshape it");
+    fail<ShapeError>("to_image: got shape ", values.shape(),
+                     ", expected [h, w], [1, h, w] or [3, h, w]; index or reshape it");
   Image image{values.size(-1), values.size(-2), rank == 3 ? values.size(0) : 1, {}};
   const Index area = image.width * image.height;
   image.pixels.resize(static_cast<std::size_t>(values.size()));
@@ -38,7 +40,8 @@ Image to_image(const Tensor<S>& values) {
     for (Index i = 0; i < area; ++i) {
       const double value = static_cast<double>(values.data()[c * area + i]);
       const double level = value > 0 ? std::min(value, 1.0) : 0.0;
-      image.pixels[static_cast<std::size_t>(i * image.channels + c)] = static_cast<std::uint8_t>(std::lround(255 * level));
+      image.pixels[static_cast<std::size_t>(i * image.channels + c)] =
+          static_cast<std::uint8_t>(std::lround(255 * level));
     }
   return image;
 }
@@ -85,7 +88,8 @@ inline Bytes zlib_stored(const Bytes& data) {
     const bool last = begin + count == data.size();
     for (int byte : {last ? 1 : 0, bytes & 0xff, bytes >> 8, flipped & 0xff, flipped >> 8})
       out.push_back(static_cast<std::uint8_t>(byte));
-    out.insert(out.end(), data.begin() + static_cast<std::ptrdiff_t>(begin), data.begin() + static_cast<std::ptrdiff_t>(begin + count));
+    out.insert(out.end(), data.begin() + static_cast<std::ptrdiff_t>(begin),
+               data.begin() + static_cast<std::ptrdiff_t>(begin + count));
     for (std::size_t i = begin; i < begin + count; ++i) {
       low = (low + data[i]) % 65521;
       high = (high + low) % 65521;

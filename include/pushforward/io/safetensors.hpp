@@ -44,7 +44,8 @@ struct SafeTensors {
 
 namespace detail {
 
-static_assert(std::endian::native == std::endian::little && sizeof(Index) == 8, "safetensors needs a 64-bit little-endian machine");
+static_assert(std::endian::native == std::endian::little && sizeof(Index) == 8,
+              "safetensors needs a 64-bit little-endian machine");
 
 struct TensorType {
   std::string_view name;
@@ -61,7 +62,8 @@ struct TensorEntry {
 };
 
 inline float half_to_float(std::uint16_t half) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 1023;
+  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000) << 16, exponent = half >> 10 & 31,
+                      fraction = half & 1023;
   if (exponent == 0) {
     const float value = static_cast<float>(fraction) * 0x1p-24f;
     return sign ? -value : value;
@@ -70,7 +72,9 @@ inline float half_to_float(std::uint16_t half) {
   return std::bit_cast<float>(sign | biased << 23 | fraction << 13);
 }
 
-inline float bfloat_to_float(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+inline float bfloat_to_float(std::uint16_t bits) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+}
 
 inline std::string safetensors_header(const std::vector<NamedTensor>& tensors, const std::vector<std::size_t>& order,
                                       const std::map<std::string, std::string>& metadata) {
@@ -78,7 +82,8 @@ inline std::string safetensors_header(const std::vector<NamedTensor>& tensors, c
   if (!metadata.empty()) {
     header += "\"__metadata__\":{";
     for (const auto& [key, value] : metadata) {
-      if (!is_utf8(key) || !is_utf8(value)) fail<ValueError>("save_safetensors: the metadata '", key, "' is not valid UTF-8");
+      if (!is_utf8(key) || !is_utf8(value))
+        fail<ValueError>("save_safetensors: the metadata '", key, "' is not valid UTF-8");
       header += (header.back() == '{' ? "" : ",") + json_quoted(key) + ":" + json_quoted(value);
     }
     header += "}";
@@ -87,7 +92,8 @@ inline std::string safetensors_header(const std::vector<NamedTensor>& tensors, c
   for (std::size_t i : order) {
     const AnyTensor& value = tensors[i].value;
     const auto& [type, bytes] = tensor_types[value.index()];
-    header += (header.back() == '{' ? "" : ",") + json_quoted(tensors[i].name) + ":{\"dtype\":\"" + std::string(type) + "\",\"shape\":[";
+    header += (header.back() == '{' ? "" : ",") + json_quoted(tensors[i].name) + ":{\"dtype\":\"" + std::string(type) +
+              "\",\"shape\":[";
     const Shape& shape = std::visit([](const auto& t) -> const Shape& { return t.shape(); }, value);
     for (Index length : shape) header += (header.back() == '[' ? "" : ",") + std::to_string(length);
     const std::uint64_t begin = offset;
@@ -107,7 +113,8 @@ class SafeTensorsReader {
     std::uint64_t length = 0;
     std::memcpy(&length, bytes.data(), 8);
     if (length > bytes.size() - 8 || length > most_header)
-      broken("claims a header of ", length, " bytes and has ", bytes.size() - 8, " left; it was cut off or is of another format");
+      broken("claims a header of ", length, " bytes and has ", bytes.size() - 8,
+             " left; it was cut off or is of another format");
     data_ = bytes.data() + 8 + length;
     data_size_ = bytes.size() - 8 - length;
     if (length == 0 || bytes[8] != '{') broken("has a header that does not begin with '{'; it is of another format");
@@ -174,17 +181,19 @@ class SafeTensorsReader {
 
   void check(const TensorEntry& entry) const {
     const TensorType* type = type_of(entry);
-    if (!type) broken("holds tensor '", entry.name, "' of type ", entry.type, ", expected F32, F64, I64, U8, F16 or BF16");
+    if (!type)
+      broken("holds tensor '", entry.name, "' of type ", entry.type, ", expected F32, F64, I64, U8, F16 or BF16");
     if (entry.axes.size() > Shape::max_rank)
       broken("holds tensor '", entry.name, "' with ", entry.axes.size(), " axes, expected at most 6");
     if (entry.begin > entry.end || entry.end > data_size_)
       broken("puts tensor '", entry.name, "' at bytes ", entry.begin, " to ", entry.end, " of ", data_size_,
              "; it was cut off or damaged");
     std::uint64_t elements = 0;
-    if (!count_elements(entry.axes, elements)) broken("holds tensor '", entry.name, "' with more elements than can be counted");
+    if (!count_elements(entry.axes, elements))
+      broken("holds tensor '", entry.name, "' with more elements than can be counted");
     if (elements != (entry.end - entry.begin) / type->bytes || (entry.end - entry.begin) % type->bytes != 0)
-      broken("gives tensor '", entry.name, "' ", entry.end - entry.begin, " bytes, but its shape has ", elements, " elements of ",
-             type->bytes, " bytes");
+      broken("gives tensor '", entry.name, "' ", entry.end - entry.begin, " bytes, but its shape has ", elements,
+             " elements of ", type->bytes, " bytes");
   }
 
   // Tensors must follow each other without gaps or overlaps, so that nothing hides in a file and nothing is read twice.
@@ -197,8 +206,8 @@ class SafeTensorsReader {
     std::uint64_t offset = 0;
     for (const TensorEntry* entry : sorted) {
       if (entry->begin != offset)
-        broken(entry->begin < offset ? "overlaps tensor '" : "leaves a gap before tensor '", entry->name, "': it begins at byte ",
-               entry->begin, ", expected ", offset);
+        broken(entry->begin < offset ? "overlaps tensor '" : "leaves a gap before tensor '", entry->name,
+               "': it begins at byte ", entry->begin, ", expected ", offset);
       offset = entry->end;
     }
     if (offset != data_size_) broken("has ", data_size_ - offset, " bytes after its last tensor, expected none");
@@ -239,12 +248,13 @@ const Tensor<S>& SafeTensors::get(std::string_view name) const {
   if (!entry) fail<ValueError>("SafeTensors: there is no tensor '", name, "' among ", tensors.size());
   const Tensor<S>* value = std::get_if<Tensor<S>>(&entry->value);
   if (!value)
-    fail<ValueError>("SafeTensors: tensor '", name, "' has type ", detail::tensor_types[entry->value.index()].name, ", expected ",
-                     detail::tensor_types[AnyTensor(Tensor<S>()).index()].name);
+    fail<ValueError>("SafeTensors: tensor '", name, "' has type ", detail::tensor_types[entry->value.index()].name,
+                     ", expected ", detail::tensor_types[AnyTensor(Tensor<S>()).index()].name);
   return *value;
 }
 
-/// Writes named tensors and text about them as a safetensors file: the length of a JSON header, the header, the numbers.
+/// Writes named tensors and text about them as a safetensors file: the length of a JSON header, the header, the
+/// numbers.
 ///
 /// The file is written aside and renamed, and missing parent folders are created. Throws ValueError for names that
 /// repeat, are "__metadata__" or not valid UTF-8, and IoError if the file cannot be written.
@@ -253,7 +263,8 @@ inline void save_safetensors(const std::string& path, const std::vector<NamedTen
   std::map<std::string_view, bool> seen;
   for (const auto& [name, value] : tensors) {
     if (!detail::is_utf8(name)) fail<ValueError>("save_safetensors: the name '", name, "' is not valid UTF-8");
-    if (name == "__metadata__") fail<ValueError>("save_safetensors: the name __metadata__ is taken by the format; choose another");
+    if (name == "__metadata__")
+      fail<ValueError>("save_safetensors: the name __metadata__ is taken by the format; choose another");
     if (!seen.emplace(name, true).second) fail<ValueError>("save_safetensors: two tensors are named '", name, "'");
   }
   // Wide types first, so that every tensor is aligned in the file.
@@ -268,7 +279,8 @@ inline void save_safetensors(const std::string& path, const std::vector<NamedTen
   file.write(&length, 8);
   file.write(header.data(), header.size());
   for (std::size_t i : order)
-    std::visit([&](const auto& t) { file.write(t.data(), static_cast<std::size_t>(t.size()) * sizeof(*t.data())); }, tensors[i].value);
+    std::visit([&](const auto& t) { file.write(t.data(), static_cast<std::size_t>(t.size()) * sizeof(*t.data())); },
+               tensors[i].value);
   file.commit();
 }
 

@@ -153,13 +153,19 @@ struct GemmProblem {
   /// C[i0 + i, j0 + j] from the sums over k at sums[i * row + j * column], for the paths that do not hold C in a tile.
   [[gnu::noinline]] void store(Index i0, Index rows, Index j0, Index columns, const S* sums, Index row,
                                Index column) const {
-    for (Index i = 0; i < rows; ++i) {
+    const auto element = [&](Index i, Index j, S start) {
+      S& out = c[(i0 + i) * ldc + j0 + j];
+      const S value = sums[i * row + j * column] + start + (options.accumulate ? out : S{0});
+      out = relu && value < 0 ? S{0} : value;
+    };
+    if (columns <= rows) {
       for (Index j = 0; j < columns; ++j) {
-        S& out = c[(i0 + i) * ldc + j0 + j];
-        S value = sums[i * row + j * column];
-        if (bias) value += bias[j0 + j];
-        if (options.accumulate) value += out;
-        out = relu && value < 0 ? S{0} : value;
+        const S start = bias ? bias[j0 + j] : S{0};
+        for (Index i = 0; i < rows; ++i) element(i, j, start);
+      }
+    } else {
+      for (Index i = 0; i < rows; ++i) {
+        for (Index j = 0; j < columns; ++j) element(i, j, bias ? bias[j0 + j] : S{0});
       }
     }
   }
@@ -191,6 +197,7 @@ class GemmTiling {
 
   /// Computes C with up to `threads` threads: a grid of about equal parts.
   void run(Index threads) const {
+    if (threads == 1) return part(0, strips_, 0, p_.n);
     const Index vectors = divide_up(p_.n, kernels_.lanes);
     Index rows = 1, columns = 1;
     double best = 0;
@@ -270,6 +277,7 @@ class GemmTiling {
 
   /// Packs columns [j0, j0 + count) of a block of B as [k, width].
   void pack_panel(Index j0, Index count, Index p, Index k, S* to, Index width) const {
+    if (count < width) std::fill_n(to, k * width, S{0});
     if (!p_.options.transpose_b) return kernels_.copy(count, k, p_.b + p * p_.ldb + j0, p_.ldb, to, width);
     for (Index j = 0; j < width; j += kernels_.lanes) {
       const Index first = std::min(j, count - 1);
@@ -280,18 +288,21 @@ class GemmTiling {
   /// A tile that reaches over the last column of C, or starts from more than one thing: computed beside C.
   [[gnu::noinline]] void beside(GemmTile<S> tile, Index rows, Index columns, bool add, const S* bias,
                                 Index log_vectors) const {
-    alignas(64) S block[1024];
+    alignas(64) S block[1024], first[64] = {};
     S* const c = tile.c;
     const Index ldc = tile.ldc, width = kernels_.lanes << log_vectors;
-    for (Index i = 0; i < rows; ++i) {
-      for (Index j = 0; j < width; ++j) block[i * width + j] = bias && j < columns ? bias[j] : S{0};
-      for (Index j = 0; add && j < columns; ++j) block[i * width + j] += c[i * ldc + j];
+    if (bias) std::copy_n(bias, columns, first);
+    if (add) {
+      for (Index i = 0; i < rows; ++i) {
+        for (Index j = 0; j < width; ++j) block[i * width + j] = j < columns ? c[i * ldc + j] + first[j] : S{0};
+      }
     }
+    tile.start = add ? block : first;
+    tile.start_step = add ? width : 0;
     tile.c = block;
-    tile.start = block;
-    tile.ldc = tile.start_step = width;
+    tile.ldc = width;
     kernels_.tile[log_vectors][rows - 1](tile);
-    for (Index i = 0; i < rows; ++i) std::copy_n(block + i * width, columns, c + i * ldc);
+    kernels_.copy(columns, rows, block, width, c, ldc);
   }
 
   const GemmKernels<S>& kernels_ = gemm_kernels<S>();

@@ -117,16 +117,15 @@ PUSHFORWARD_GEMM_TARGET void gemm_transpose(Index count, Index k, const S* from,
   }
 }
 
-/// to[p * step + i] = from[p * ld + i] for p < k and i < count, zero for count <= i < step; step is whole vectors.
+/// to[p * step + i] = from[p * ld + i] for p < k and i < count.
 template <class S>
 PUSHFORWARD_GEMM_TARGET void gemm_copy(Index count, Index k, const S* from, Index ld, S* to, Index step) {
   using V = typename Simd<S>::Vector;
   constexpr int lanes = Simd<S>::lanes;
-  for (Index p = 0; p < k; ++p, from += ld, to += step) {
+  for (; k > 0; --k, from += ld, to += step) {
     Index i = 0;
     for (; i + lanes <= count; i += lanes) *reinterpret_cast<V*>(to + i) = *reinterpret_cast<const V*>(from + i);
     for (; i < count; ++i) to[i] = from[i];
-    for (; i < step; ++i) to[i] = S{0};
   }
 }
 

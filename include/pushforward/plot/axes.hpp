@@ -47,7 +47,8 @@ inline std::string number_label(double value, double step, double largest) {
   if (largest >= 1e10 || largest < 1e-4)
     std::snprintf(buffer, sizeof buffer, "%.3g", std::abs(value));
   else
-    std::snprintf(buffer, sizeof buffer, "%.*f%s", std::clamp(static_cast<int>(-std::floor(std::log10(step / unit) + 1e-9)), 0, 8),
+    std::snprintf(buffer, sizeof buffer, "%.*f%s",
+                  std::clamp(static_cast<int>(-std::floor(std::log10(step / unit) + 1e-9)), 0, 8),
                   std::abs(value) / unit, suffix);
   return value < 0 ? std::string("\u2212") + buffer : buffer;
 }
@@ -75,7 +76,8 @@ inline std::vector<Tick> log_ticks(const Range& range, double count) {
       if (k >= -4 && k <= 4)
         ticks.push_back({value, number_label(value, std::pow(10, std::min(k, 0.0)), 1)});
       else
-        ticks.push_back({value, m > 1 ? std::to_string(static_cast<int>(m)) + "\u00d710" : "10", number_label(k, 1, 1)});
+        ticks.push_back(
+            {value, m > 1 ? std::to_string(static_cast<int>(m)) + "\u00d710" : "10", number_label(k, 1, 1)});
     }
   return ticks.size() >= 2 ? ticks : linear_ticks(range, count);
 }
@@ -84,7 +86,7 @@ struct AxesOptions {
   std::string title, x_label, y_label;
   Range x_range, y_range;
   bool log_x = false, log_y = false;
-  bool equal = false;  // One unit is as long across as up.
+  bool equal = false;     // One unit is as long across as up.
   bool decorated = true;  // Ticks and labels.
   double font_size = 16;
   double margin = 0.05;  // Around the data, as a part of its extent.
@@ -94,7 +96,8 @@ struct AxesOptions {
 class Axes {
  public:
   // `data` are the intervals that the data fill; `right` is room to leave at the right.
-  Axes(const char* operation, const Rect& cell, const AxesOptions& options, const std::pair<Range, Range>& data, double right = 0)
+  Axes(const char* operation, const Rect& cell, const AxesOptions& options, const std::pair<Range, Range>& data,
+       double right = 0)
       : cell_(cell), options_(options), em_(options.font_size) {
     x_ = limits(operation, "x", options.x_range, data.first, options.log_x);
     y_ = limits(operation, "y", options.y_range, data.second, options.log_y);
@@ -116,7 +119,9 @@ class Axes {
   double em() const { return em_; }
 
   Point position(const Point& p) const {
-    return {box_.x + fraction(p.x, x_, options_.log_x) * box_.width, box_.bottom() - fraction(p.y, y_, options_.log_y) * box_.height};
+    const auto near = [](double pixels) { return std::clamp(pixels, -1e6, 1e6); };
+    return {near(box_.x + fraction(p.x, x_, options_.log_x) * box_.width),
+            near(box_.bottom() - fraction(p.y, y_, options_.log_y) * box_.height)};
   }
 
   // What lies behind the data.
@@ -128,10 +133,12 @@ class Axes {
 
   // What lies before and around the data.
   void draw_frame(Canvas& canvas) const {
-    const double line = std::max(1.0, std::round(em_ / 16)), mark = std::round(0.32 * em_), middle = box_.x + box_.width / 2;
+    const double line = std::max(1.0, std::round(em_ / 16)), mark = std::round(0.32 * em_),
+                 middle = box_.x + box_.width / 2;
     canvas.frame({box_.x - line, box_.y - line, box_.width + 2 * line, box_.height + 2 * line}, line, frame_line);
     if (!options_.title.empty())
-      fitted_text(canvas, {middle, box_.y - 0.6 * em_}, options_.title, centered(1.12 * em_, ink, true), cell_.width - 0.4 * em_);
+      fitted_text(canvas, {middle, box_.y - 0.6 * em_}, options_.title, centered(1.12 * em_, ink, true),
+                  cell_.width - 0.4 * em_);
     if (!options_.decorated) return;
     for (const Tick& tick : x_ticks_) {
       canvas.fill(Rect{std::round(across(tick)), box_.bottom() + line, line, mark}, frame_line);
@@ -142,16 +149,19 @@ class Axes {
       draw_label(canvas, tick, {box_.x - mark - 0.4 * em_ - label_width(tick), up(tick) + 0.32 * em_});
     }
     const double low = box_.bottom() + mark + (decorated_height() - 0.45) * em_;
-    if (!options_.x_label.empty()) fitted_text(canvas, {middle, low}, options_.x_label, centered(em_), cell_.width - 0.4 * em_);
+    if (!options_.x_label.empty())
+      fitted_text(canvas, {middle, low}, options_.x_label, centered(em_), cell_.width - 0.4 * em_);
     if (options_.y_label.empty()) return;
     TextStyle style = centered(em_);
     style.upward = true;
-    fitted_text(canvas, {cell_.x + std::max(0.0, box_.x - cell_.x - left_) + 1.1 * em_, box_.y + box_.height / 2}, options_.y_label, style, box_.height);
+    fitted_text(canvas, {cell_.x + std::max(0.0, box_.x - cell_.x - left_) + 1.1 * em_, box_.y + box_.height / 2},
+                options_.y_label, style, box_.height);
   }
 
  private:
   static double fraction(double value, const Range& range, bool log) {
-    return log ? std::log(value / range.low) / std::log(range.high / range.low) : (value - range.low) / (range.high - range.low);
+    return log ? std::log(value / range.low) / std::log(range.high / range.low)
+               : (value - range.low) / (range.high - range.low);
   }
   double across(const Tick& tick) const { return position({tick.value, y_.low}).x; }
   double up(const Tick& tick) const { return position({x_.low, tick.value}).y; }
@@ -160,11 +170,15 @@ class Axes {
   // The interval to show: as asked for, or around the data.
   Range limits(const char* operation, const char* axis, Range asked, Range data, bool log) const {
     if (!asked.automatic() && !(asked.low < asked.high && std::isfinite(asked.high - asked.low)))
-      fail<ValueError>(operation, ": the ", axis, " range is ", asked.low, " to ", asked.high, ", expected a low end below a finite high end");
-    if (log && (asked.automatic() ? data.low : asked.low) <= 0)
-      fail<ValueError>(operation, ": a logarithmic ", axis, " axis got ", asked.automatic() ? data.low : asked.low,
+      fail<ValueError>(operation, ": the ", axis, " range is ", asked.low, " to ", asked.high,
+                       ", expected a low end below a finite high end");
+    const double least = asked.automatic() ? data.low : std::min(data.low, asked.low);
+    if (log && least <= 0)
+      fail<ValueError>(operation, ": a logarithmic ", axis, " axis got ", least,
                        ", expected positive numbers only; turn the logarithm off");
     if (!asked.automatic()) return asked;
+    if (!std::isfinite(2 * (data.high - data.low)))
+      fail<ValueError>(operation, ": the ", axis, " data span too much to draw; set the range");
     if (log) {
       const double factor = std::max(1.02, std::pow(data.high / data.low, options_.margin));
       return {data.low / factor, data.high * factor};
@@ -180,7 +194,8 @@ class Axes {
     const double top = options_.title.empty() ? 0.7 * em_ : 1.95 * em_;
     const double bottom = options_.decorated ? mark + decorated_height() * em_ : 0.25 * em_;
     left_ = options_.decorated ? mark + labels + 0.7 * em_ + (options_.y_label.empty() ? 0 : 1.4 * em_) : 0.25 * em_;
-    box_ = cell_.inset(left_, options_.decorated || !options_.title.empty() ? top : 0.25 * em_, right + (options_.decorated ? 0.9 : 0.25) * em_, bottom);
+    box_ = cell_.inset(left_, options_.decorated || !options_.title.empty() ? top : 0.25 * em_,
+                       right + (options_.decorated ? 0.9 : 0.25) * em_, bottom);
     if (options_.equal) equalize();
     const double end = std::round(box_.right()), base = std::round(box_.bottom());
     box_.x = std::round(box_.x) + line;
@@ -210,12 +225,14 @@ class Axes {
   }
 
   double label_width(const Tick& tick) const {
-    return Canvas::text_width(tick.label, 0.9 * em_) + (tick.exponent.empty() ? 0 : Canvas::text_width(tick.exponent, 0.65 * em_) + 0.05 * em_);
+    return Canvas::text_width(tick.label, 0.9 * em_) +
+           (tick.exponent.empty() ? 0 : Canvas::text_width(tick.exponent, 0.65 * em_) + 0.05 * em_);
   }
   void draw_label(Canvas& canvas, const Tick& tick, const Point& at) const {
     canvas.text(at, tick.label, {.size = 0.9 * em_, .color = muted});
     if (!tick.exponent.empty())
-      canvas.text({at.x + Canvas::text_width(tick.label, 0.9 * em_) + 0.1 * em_, at.y - 0.4 * em_}, tick.exponent, {.size = 0.65 * em_, .color = muted});
+      canvas.text({at.x + Canvas::text_width(tick.label, 0.9 * em_) + 0.1 * em_, at.y - 0.4 * em_}, tick.exponent,
+                  {.size = 0.65 * em_, .color = muted});
   }
 
   Rect cell_, box_;
@@ -244,14 +261,19 @@ class LegendBox {
   std::pair<Rect, std::size_t> place(Legend where, const Rect& box, const std::vector<Point>& positions) const {
     const double gap = 0.5 * em_, height = (1.4 * static_cast<double>(entries_.size()) + 0.5) * em_;
     if (where == Legend::outside) return {{box.right() + gap, box.y, width_, height}, 0};
-    const double left = box.x + gap, right = box.right() - gap - width_, top = box.y + gap, bottom = box.bottom() - gap - height;
-    const std::array<Rect, 4> corners = {{{right, top, width_, height}, {left, top, width_, height}, {right, bottom, width_, height}, {left, bottom, width_, height}}};
+    const double left = box.x + gap, right = box.right() - gap - width_, top = box.y + gap,
+                 bottom = box.bottom() - gap - height;
+    const std::array<Rect, 4> corners = {{{right, top, width_, height},
+                                          {left, top, width_, height},
+                                          {right, bottom, width_, height},
+                                          {left, bottom, width_, height}}};
     std::pair<Rect, std::size_t> best{corners[0], positions.size() + 1};
     for (std::size_t i = 0; i < 4; ++i) {
       if (where != Legend::automatic && static_cast<std::size_t>(where) != i + 1) continue;
       std::size_t hidden = 0;
       for (const Point& p : positions)
-        hidden += p.x > corners[i].x - gap && p.x < corners[i].right() + gap && p.y > corners[i].y - gap && p.y < corners[i].bottom() + gap;
+        hidden += p.x > corners[i].x - gap && p.x < corners[i].right() + gap && p.y > corners[i].y - gap &&
+                  p.y < corners[i].bottom() + gap;
       if (hidden < best.second) best = {corners[i], hidden};
     }
     return best;

@@ -48,7 +48,8 @@ class Canvas {
   Canvas(Index width, Index height, const Color& background = white) : width_(width), height_(height) {
     constexpr Index most = Index{1} << 28;
     if (width < 1 || height < 1 || width > most || height > most / width)
-      fail<ValueError>("Canvas: got ", width, " x ", height, " pixels, expected at least 1 x 1 and at most 2^28 pixels");
+      fail<ValueError>("Canvas: got ", width, " x ", height,
+                       " pixels, expected at least 1 x 1 and at most 2^28 pixels");
     pixels_.assign(static_cast<std::size_t>(width * height), background);
     clear_clip();
   }
@@ -60,7 +61,8 @@ class Canvas {
   /// Draws only inside of `area` from now on.
   void clip(const Rect& area) {
     clip_ = {std::clamp<Index>(std::lround(area.x), 0, width_), std::clamp<Index>(std::lround(area.y), 0, height_),
-             std::clamp<Index>(std::lround(area.right()), 0, width_), std::clamp<Index>(std::lround(area.bottom()), 0, height_)};
+             std::clamp<Index>(std::lround(area.right()), 0, width_),
+             std::clamp<Index>(std::lround(area.bottom()), 0, height_)};
   }
   void clear_clip() { clip_ = {0, 0, width_, height_}; }
 
@@ -120,7 +122,8 @@ class Canvas {
         crossings.clear();
         for (std::size_t i = 0; i < points.size(); ++i) {
           const Point &a = points[i], &b = points[(i + 1) % points.size()];
-          if ((a.y <= at) != (b.y <= at)) crossings.emplace_back(a.x + (at - a.y) / (b.y - a.y) * (b.x - a.x), a.y < b.y ? 1 : -1);
+          if ((a.y <= at) != (b.y <= at))
+            crossings.emplace_back(a.x + (at - a.y) / (b.y - a.y) * (b.x - a.x), a.y < b.y ? 1 : -1);
         }
         std::sort(crossings.begin(), crossings.end());
         int winding = 0;
@@ -129,13 +132,15 @@ class Canvas {
           if (winding) cover_span(crossings[i].first, crossings[i + 1].first, 1.0f / samples);
         }
       }
-      for (Index x = box.left; x < box.right; ++x) blend(x, y, color, alpha * static_cast<double>(coverage_[static_cast<std::size_t>(x)]));
+      for (Index x = box.left; x < box.right; ++x)
+        blend(x, y, color, alpha * static_cast<double>(coverage_[static_cast<std::size_t>(x)]));
     }
   }
 
   /// The outline of a rectangle, drawn inwards with whole pixels.
   void frame(const Rect& area, double width, const Color& color) {
-    const double x = std::round(area.x), y = std::round(area.y), right = std::round(area.right()), bottom = std::round(area.bottom());
+    const double x = std::round(area.x), y = std::round(area.y), right = std::round(area.right()),
+                 bottom = std::round(area.bottom());
     fill(Rect{x, y, right - x, width}, color);
     fill(Rect{x, bottom - width, right - x, width}, color);
     fill(Rect{x, y + width, width, bottom - y - 2 * width}, color);
@@ -150,8 +155,10 @@ class Canvas {
     const double across = static_cast<double>(columns) / area.width, down = static_cast<double>(rows) / area.height;
     for (Index y = box.top; y < box.bottom; ++y)
       for (Index x = box.left; x < box.right; ++x) {
-        const double left = std::max(0.0, (static_cast<double>(x) - area.x) * across), right = std::min(static_cast<double>(columns), left + across);
-        const double top = std::max(0.0, (static_cast<double>(y) - area.y) * down), bottom = std::min(static_cast<double>(rows), top + down);
+        const double left = std::max(0.0, (static_cast<double>(x) - area.x) * across),
+                     right = std::min(static_cast<double>(columns), left + across);
+        const double top = std::max(0.0, (static_cast<double>(y) - area.y) * down),
+                     bottom = std::min(static_cast<double>(rows), top + down);
         double red = 0, green = 0, blue = 0, total = 0;
         for (auto j = static_cast<Index>(top); j < rows && static_cast<double>(j) < bottom; ++j)
           for (auto i = static_cast<Index>(left); i < columns && static_cast<double>(i) < right; ++i) {
@@ -163,7 +170,8 @@ class Canvas {
             total += weight;
           }
         if (total <= 0) continue;
-        const Color average{static_cast<float>(red / total), static_cast<float>(green / total), static_cast<float>(blue / total)};
+        const Color average{static_cast<float>(red / total), static_cast<float>(green / total),
+                            static_cast<float>(blue / total)};
         blend(x, y, average, overlap(x, area.x, area.right()) * overlap(y, area.y, area.bottom()));
       }
   }
@@ -233,7 +241,8 @@ class Canvas {
             whole(std::ceil(right), clip_.left, clip_.right), whole(std::ceil(bottom), clip_.top, clip_.bottom)};
   }
   static double overlap(Index cell, double low, double high) {
-    return std::clamp(std::min(high, static_cast<double>(cell + 1)) - std::max(low, static_cast<double>(cell)), 0.0, 1.0);
+    return std::clamp(std::min(high, static_cast<double>(cell + 1)) - std::max(low, static_cast<double>(cell)), 0.0,
+                      1.0);
   }
   void blend(Index x, Index y, const Color& color, double alpha) {
     Color& pixel = pixels_[static_cast<std::size_t>(y * width_ + x)];
@@ -242,7 +251,8 @@ class Canvas {
 
   void cover_segment(const Box& box, const Point& a, const Point& b, double half) {
     const double dx = b.x - a.x, dy = b.y - a.y, square = dx * dx + dy * dy, reach = half + 1;
-    const Box near = bounds(std::min(a.x, b.x) - reach, std::min(a.y, b.y) - reach, std::max(a.x, b.x) + reach, std::max(a.y, b.y) + reach);
+    const Box near = bounds(std::min(a.x, b.x) - reach, std::min(a.y, b.y) - reach, std::max(a.x, b.x) + reach,
+                            std::max(a.y, b.y) + reach);
     const Index stride = box.right - box.left;
     for (Index y = near.top; y < near.bottom; ++y)
       for (Index x = near.left; x < near.right; ++x) {
@@ -262,7 +272,8 @@ class Canvas {
   void cover_span(double from, double to, float weight) {
     const auto begin = static_cast<Index>(std::clamp(std::floor(from), 0.0, static_cast<double>(width_)));
     const auto end = static_cast<Index>(std::clamp(std::ceil(to), 0.0, static_cast<double>(width_)));
-    for (Index x = begin; x < end; ++x) coverage_[static_cast<std::size_t>(x)] += weight * static_cast<float>(overlap(x, from, to));
+    for (Index x = begin; x < end; ++x)
+      coverage_[static_cast<std::size_t>(x)] += weight * static_cast<float>(overlap(x, from, to));
   }
 
   // Heights in pixels, with the heights of small letters and capitals rounded to whole pixels.

@@ -50,7 +50,9 @@ Tensor<double> widened(const Tensor<S>& x) {
 }
 
 template <class Model, class S>
-concept HasLogProb = requires(const Model& model, const Tensor<S>& x) { model.log_prob(x); };
+concept HasLogProb = requires(const Model& model, const Tensor<S>& x) {
+  model.log_prob(x);
+};
 
 // Calls `log_prob`, or the model itself if it is a function, with floats if it takes them and doubles if not.
 template <class Model>
@@ -64,8 +66,9 @@ LogDensity erased_density(const Model& model) {
     else if constexpr (std::invocable<const Model&, const Tensor<float>&>)
       return widened(model(to_tensor<float>(points)));
     else {
-      static_assert(std::invocable<const Model&, const Tensor<double>&>,
-                    "plot::density needs a model with log_prob(Tensor [n, 2]) -> Tensor [n], or a function that does this");
+      static_assert(
+          std::invocable<const Model&, const Tensor<double>&>,
+          "plot::density needs a model with log_prob(Tensor [n, 2]) -> Tensor [n], or a function that does this");
       return widened(model(to_tensor<double>(points)));
     }
   };
@@ -85,7 +88,8 @@ struct DensityGrid {
     const auto value = [&](Index column, Index row) {
       return values[static_cast<std::size_t>(std::min(row, rows - 1) * columns + std::min(column, columns - 1))];
     };
-    return (1 - t) * ((1 - s) * value(i, j) + s * value(i + 1, j)) + t * ((1 - s) * value(i, j + 1) + s * value(i + 1, j + 1));
+    return (1 - t) * ((1 - s) * value(i, j) + s * value(i + 1, j)) +
+           t * ((1 - s) * value(i, j + 1) + s * value(i + 1, j + 1));
   }
 };
 
@@ -96,8 +100,11 @@ inline void scale_densities(std::vector<double>& values, double contrast) {
     bad += std::isnan(x) || x == std::numeric_limits<double>::infinity();
     most = std::max(most, x);
   }
-  if (bad) fail<ValueError>("density: log_prob is NaN or +infinity at ", bad, " of ", values.size(), " places; find where with NanCheck");
-  if (!std::isfinite(most)) fail<ValueError>("density: the density is zero everywhere in the picture; choose other ranges");
+  if (bad)
+    fail<ValueError>("density: log_prob is NaN or +infinity at ", bad, " of ", values.size(),
+                     " places; find where with NanCheck");
+  if (!std::isfinite(most))
+    fail<ValueError>("density: the density is zero everywhere in the picture; choose other ranges");
   for (double& x : values) x = std::exp(x - most);
   // A few spikes must not leave the rest in the dark: the top half percent saturates.
   std::vector<double> sorted = values;
@@ -109,8 +116,8 @@ inline void scale_densities(std::vector<double>& values, double contrast) {
 
 inline DensityGrid evaluate_density(const LogDensity& log_density, const Axes& axes, const DensityOptions& options) {
   if (options.resolution < 2 || options.resolution > 4096 || options.batch_size < 1 || !(options.contrast > 0))
-    fail<ValueError>("density: got resolution ", options.resolution, ", batch_size ", options.batch_size, " and contrast ", options.contrast,
-                     ", expected 2 to 4096, at least 1 and above 0");
+    fail<ValueError>("density: got resolution ", options.resolution, ", batch_size ", options.batch_size,
+                     " and contrast ", options.contrast, ", expected 2 to 4096, at least 1 and above 0");
   const Range x = axes.x_range(), y = axes.y_range();
   const double longer = std::max(axes.box().width, axes.box().height);
   const auto cells = [&](double pixels) {
@@ -122,12 +129,14 @@ inline DensityGrid evaluate_density(const LogDensity& log_density, const Axes& a
   for (Index begin = 0; begin < total; begin += options.batch_size) {
     batch.clear();
     for (Index i = begin; i < std::min(total, begin + options.batch_size); ++i)
-      batch.push_back({x.low + (x.high - x.low) * (static_cast<double>(i % grid.columns) + 0.5) / static_cast<double>(grid.columns),
-                       y.low + (y.high - y.low) * (static_cast<double>(i / grid.columns) + 0.5) / static_cast<double>(grid.rows)});
+      batch.push_back(
+          {x.low + (x.high - x.low) * (static_cast<double>(i % grid.columns) + 0.5) / static_cast<double>(grid.columns),
+           y.low + (y.high - y.low) * (static_cast<double>(i / grid.columns) + 0.5) / static_cast<double>(grid.rows)});
     const Tensor<double> values = log_density(batch);
     const auto count = static_cast<Index>(batch.size());
     if (!(values.shape() == Shape{count}))
-      fail<ShapeError>("density: log_prob of points [", count, ", 2] has shape ", values.shape(), ", expected [", count, "]");
+      fail<ShapeError>("density: log_prob of points [", count, ", 2] has shape ", values.shape(), ", expected [", count,
+                       "]");
     grid.values.insert(grid.values.end(), values.begin(), values.end());
   }
   scale_densities(grid.values, options.contrast);
@@ -135,7 +144,8 @@ inline DensityGrid evaluate_density(const LogDensity& log_density, const Axes& a
 }
 
 // `data` may be without points if both ranges are given.
-inline void draw_density(Canvas& canvas, const Rect& cell, const LogDensity& log_density, const Series& data, const DensityOptions& options, double em) {
+inline void draw_density(Canvas& canvas, const Rect& cell, const LogDensity& log_density, const Series& data,
+                         const DensityOptions& options, double em) {
   std::pair<Range, Range> shown{options.x_range, options.y_range};
   if (data.counted) fail<ShapeError>("density: got data of shape [", data.points.size(), "], expected [n, 2]");
   if (!data.points.empty()) {
@@ -144,9 +154,17 @@ inline void draw_density(Canvas& canvas, const Rect& cell, const LogDensity& log
   } else if (options.x_range.automatic() || options.y_range.automatic()) {
     fail<ValueError>("density: there are no data points to choose ranges from; give some, or set x_range and y_range");
   }
-  const Axes axes("density", cell, {.title = options.title, .x_label = options.x_label, .y_label = options.y_label, .x_range = options.x_range,
-                                    .y_range = options.y_range, .equal = options.equal_aspect, .decorated = options.axes, .font_size = em,
-                                    .margin = 0.12}, shown);
+  const Axes axes("density", cell,
+                  {.title = options.title,
+                   .x_label = options.x_label,
+                   .y_label = options.y_label,
+                   .x_range = options.x_range,
+                   .y_range = options.y_range,
+                   .equal = options.equal_aspect,
+                   .decorated = options.axes,
+                   .font_size = em,
+                   .margin = 0.12},
+                  shown);
   const DensityGrid grid = evaluate_density(log_density, axes, options);
   const Rect box = axes.box();
   canvas.shade(box, [&](double x, double y) {
@@ -159,18 +177,21 @@ inline void draw_density(Canvas& canvas, const Rect& cell, const LogDensity& log
   for (std::size_t i = 0; i < count; ++i) {
     const double turn = (static_cast<double>(i) + 0.5) * 0.6180339887498949;
     const auto k = static_cast<std::size_t>((turn - std::floor(turn)) * static_cast<double>(data.points.size()));
-    canvas.disc(axes.position(data.points[count < data.points.size() ? k : i]), 0.75 * dots.radius, options.point_color, dots.alpha);
+    canvas.disc(axes.position(data.points[count < data.points.size() ? k : i]), 0.75 * dots.radius, options.point_color,
+                dots.alpha);
   }
   canvas.clear_clip();
   axes.draw_frame(canvas);
 }
 
-inline void write_density(const std::string& path, const LogDensity& log_density, const Series& data, const DensityOptions& options) {
+inline void write_density(const std::string& path, const LogDensity& log_density, const Series& data,
+                          const DensityOptions& options) {
   const auto shape = extent({data});
   Canvas canvas(options.width, suited_height(options, {options.x_range.automatic() ? shape.first : options.x_range,
                                                        options.y_range.automatic() ? shape.second : options.y_range}));
   const auto width = static_cast<double>(canvas.width()), height = static_cast<double>(canvas.height());
-  draw_density(canvas, {0, 0, width, height}, log_density, data, options, font_size_of(options.font_size, width, height));
+  draw_density(canvas, {0, 0, width, height}, log_density, data, options,
+               font_size_of(options.font_size, width, height));
   write_png(path, canvas.image());
 }
 
@@ -179,8 +200,8 @@ inline void write_density(const std::string& path, const LogDensity& log_density
 /// Writes the heat map of a model's density with some of the data [n, 2] over it as a PNG file.
 ///
 /// The model is anything with `log_prob(Tensor [n, 2]) -> [n]` in nats (not necessarily normalized), or a function like
-/// it; it is evaluated in batches and without gradients. Colours run from 0 to the 99.5th percentile of the density in the picture.
-/// Throws ShapeError for other shapes, ValueError for data or log densities that are not finite, IoError.
+/// it; it is evaluated in batches and without gradients. Colours run from 0 to the 99.5th percentile of the density in
+/// the picture. Throws ShapeError for other shapes, ValueError for data or log densities that are not finite, IoError.
 template <class Model, class S>
 void density(const std::string& path, const Model& model, const Tensor<S>& data, const DensityOptions& options = {}) {
   detail::write_density(path, detail::erased_density(model), Series("data", data), options);

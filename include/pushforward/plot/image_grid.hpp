@@ -11,11 +11,11 @@ namespace pushforward::plot {
 /// How a grid of images looks. Zeros are chosen to suit.
 struct ImageGridOptions {
   std::string title = {};
-  Index columns = 0;                    ///< Images in a row; about as many as rows.
-  Index scale = 0;                      ///< Pixels on the picture for a pixel of an image.
-  Index padding = 2;                    ///< Pixels between images.
+  Index columns = 0;                     ///< Images in a row; about as many as rows.
+  Index scale = 0;                       ///< Pixels on the picture for a pixel of an image.
+  Index padding = 2;                     ///< Pixels between images.
   std::vector<std::string> labels = {};  ///< Words under the images, one for each; none without.
-  bool inverted = false;                ///< Show 0 white and 1 black: ink on paper.
+  bool inverted = false;                 ///< Show 0 white and 1 black: ink on paper.
   double font_size = 0;
 };
 
@@ -37,12 +37,17 @@ template <class S>
 Tiles to_tiles(const Tensor<S>& images) {
   const int rank = images.rank();
   const auto side = static_cast<Index>(std::lround(std::sqrt(rank == 2 ? static_cast<double>(images.size(1)) : 0.0)));
-  const bool fits = (rank == 2 && side * side == images.size(1)) || rank == 3 || (rank == 4 && (images.size(1) == 1 || images.size(1) == 3));
+  const bool fits = (rank == 2 && side * side == images.size(1)) || rank == 3 ||
+                    (rank == 4 && (images.size(1) == 1 || images.size(1) == 3));
   if (!fits)
-    fail<ShapeError>("image_grid: got shape ", images.shape(), ", expected [n, h, w], [n, 1 or 3, h, w], or [n, d * d] for square images; ",
-                     "reshape it");
+    fail<ShapeError>("image_grid: got shape ", images.shape(),
+                     ", expected [n, h, w], [n, 1 or 3, h, w], or [n, d * d] for square images; ", "reshape it");
   if (images.empty()) fail<ValueError>("image_grid: there are no images in shape ", images.shape());
-  Tiles tiles{images.size(0), rank == 2 ? side : images.size(-2), rank == 2 ? side : images.size(-1), rank == 4 ? images.size(1) : 1, {}};
+  Tiles tiles{images.size(0),
+              rank == 2 ? side : images.size(-2),
+              rank == 2 ? side : images.size(-1),
+              rank == 4 ? images.size(1) : 1,
+              {}};
   tiles.values.resize(static_cast<std::size_t>(images.size()));
   const Index area = tiles.height * tiles.width;
   Index bad = 0;
@@ -50,9 +55,12 @@ Tiles to_tiles(const Tensor<S>& images) {
     const auto value = static_cast<float>(images.data()[i]);
     bad += !std::isfinite(value);
     const Index image = i / (area * tiles.channels), channel = i / area % tiles.channels;
-    tiles.values[static_cast<std::size_t>((image * area + i % area) * tiles.channels + channel)] = std::clamp(value, 0.0f, 1.0f);
+    tiles.values[static_cast<std::size_t>((image * area + i % area) * tiles.channels + channel)] =
+        std::clamp(value, 0.0f, 1.0f);
   }
-  if (bad) fail<ValueError>("image_grid: ", bad, " of ", images.size(), " values are not finite; find where they come from with NanCheck");
+  if (bad)
+    fail<ValueError>("image_grid: ", bad, " of ", images.size(),
+                     " values are not finite; find where they come from with NanCheck");
   return tiles;
 }
 
@@ -64,51 +72,70 @@ struct GridLayout {
     return static_cast<double>(columns) * (static_cast<double>(tiles.width) * scale + padding) - padding + 2 * margin;
   }
   double height(const Tiles& tiles) const {
-    return static_cast<double>(rows) * (static_cast<double>(tiles.height) * scale + label + padding) - padding + 2 * margin + title;
+    return static_cast<double>(rows) * (static_cast<double>(tiles.height) * scale + label + padding) - padding +
+           2 * margin + title;
   }
 };
 
 inline GridLayout grid_layout(const Tiles& tiles, const ImageGridOptions& options, double em) {
   if (options.columns < 0 || options.scale < 0 || options.padding < 0)
-    fail<ValueError>("image_grid: got columns ", options.columns, ", scale ", options.scale, " and padding ", options.padding,
-                     ", expected none negative");
+    fail<ValueError>("image_grid: got columns ", options.columns, ", scale ", options.scale, " and padding ",
+                     options.padding, ", expected none negative");
   if (!options.labels.empty() && static_cast<Index>(options.labels.size()) != tiles.count)
-    fail<ValueError>("image_grid: got ", options.labels.size(), " labels for ", tiles.count, " images, expected one for each or none");
+    fail<ValueError>("image_grid: got ", options.labels.size(), " labels for ", tiles.count,
+                     " images, expected one for each or none");
   const auto square = static_cast<Index>(std::ceil(std::sqrt(static_cast<double>(tiles.count))));
   const Index columns = std::min(tiles.count, options.columns > 0 ? options.columns : square);
-  const double scale = options.scale > 0 ? static_cast<double>(options.scale) : std::max(1.0, std::floor(64 / static_cast<double>(tiles.width)));
+  const double scale = options.scale > 0 ? static_cast<double>(options.scale)
+                                         : std::max(1.0, std::floor(64 / static_cast<double>(tiles.width)));
   const auto padding = static_cast<double>(options.padding);
-  return {columns, (tiles.count + columns - 1) / columns, scale, padding, std::max(padding, 2.0), options.labels.empty() ? 0.0 : std::round(1.5 * em),
+  return {columns,
+          (tiles.count + columns - 1) / columns,
+          scale,
+          padding,
+          std::max(padding, 2.0),
+          options.labels.empty() ? 0.0 : std::round(1.5 * em),
           options.title.empty() ? 0.0 : std::round(2.0 * em)};
 }
 
-inline void draw_tiles(Canvas& canvas, const Point& corner, const Tiles& tiles, const GridLayout& layout, const ImageGridOptions& options, double em) {
-  const double width = static_cast<double>(tiles.width) * layout.scale, height = static_cast<double>(tiles.height) * layout.scale;
+inline void draw_tiles(Canvas& canvas, const Point& corner, const Tiles& tiles, const GridLayout& layout,
+                       const ImageGridOptions& options, double em) {
+  const double width = static_cast<double>(tiles.width) * layout.scale,
+               height = static_cast<double>(tiles.height) * layout.scale;
   if (!options.title.empty())
-    fitted_text(canvas, {corner.x + layout.width(tiles) / 2, corner.y + 1.45 * em}, options.title, centered(1.12 * em, ink, true), layout.width(tiles));
+    fitted_text(canvas, {corner.x + layout.width(tiles) / 2, corner.y + 1.45 * em}, options.title,
+                centered(1.12 * em, ink, true), layout.width(tiles));
   for (Index i = 0; i < tiles.count; ++i) {
     const double x = corner.x + layout.margin + static_cast<double>(i % layout.columns) * (width + layout.padding);
-    const double y = corner.y + layout.margin + layout.title + static_cast<double>(i / layout.columns) * (height + layout.label + layout.padding);
-    canvas.picture({x, y, width, height}, tiles.width, tiles.height, [&](Index u, Index v) { return tiles.color(i, u, v, options.inverted); });
+    const double y = corner.y + layout.margin + layout.title +
+                     static_cast<double>(i / layout.columns) * (height + layout.label + layout.padding);
+    canvas.picture({x, y, width, height}, tiles.width, tiles.height,
+                   [&](Index u, Index v) { return tiles.color(i, u, v, options.inverted); });
     if (!options.labels.empty())
-      fitted_text(canvas, {x + width / 2, y + height + 1.05 * em}, options.labels[static_cast<std::size_t>(i)], centered(0.9 * em), width);
+      fitted_text(canvas, {x + width / 2, y + height + 1.05 * em}, options.labels[static_cast<std::size_t>(i)],
+                  centered(0.9 * em), width);
   }
 }
 
 // The grid as large as fits the middle of a panel.
-inline void draw_image_grid(Canvas& canvas, const Rect& cell, const Tiles& tiles, const ImageGridOptions& options, double em) {
+inline void draw_image_grid(Canvas& canvas, const Rect& cell, const Tiles& tiles, const ImageGridOptions& options,
+                            double em) {
   GridLayout layout = grid_layout(tiles, options, em);
-  const double across = static_cast<double>(layout.columns * tiles.width), down = static_cast<double>(layout.rows * tiles.height);
-  const double spare_width = cell.width - layout.width(tiles) + across * layout.scale, spare_height = cell.height - layout.height(tiles) + down * layout.scale;
+  const double across = static_cast<double>(layout.columns * tiles.width),
+               down = static_cast<double>(layout.rows * tiles.height);
+  const double spare_width = cell.width - layout.width(tiles) + across * layout.scale,
+               spare_height = cell.height - layout.height(tiles) + down * layout.scale;
   layout.scale = std::max(0.02, std::min(spare_width / across, spare_height / down));
   if (layout.scale >= 2) layout.scale = std::floor(layout.scale);
-  const Point corner{std::round(cell.x + (cell.width - layout.width(tiles)) / 2), std::round(cell.y + (cell.height - layout.height(tiles)) / 2)};
+  const Point corner{std::round(cell.x + (cell.width - layout.width(tiles)) / 2),
+                     std::round(cell.y + (cell.height - layout.height(tiles)) / 2)};
   draw_tiles(canvas, corner, tiles, layout, options, em);
 }
 
 }  // namespace detail
 
-/// Writes images [n, h, w], [n, 1, h, w], [n, 3, h, w] (RGB) or [n, d * d] with values in [0, 1] (clamped) side by side as a PNG file.
+/// Writes images [n, h, w], [n, 1, h, w], [n, 3, h, w] (RGB) or [n, d * d] with values in [0, 1] (clamped) side by side
+/// as a PNG file.
 ///
 /// Throws ShapeError for other shapes, ValueError for no images, values that are not finite or as many labels as images
 /// are not, IoError.

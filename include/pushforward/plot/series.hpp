@@ -20,8 +20,8 @@ struct Range {
 
 /// Named points in one color: `{"train", losses}`, `{"data", points}`, `{"fit", x, y, plot::palette(3)}`.
 ///
-/// From a tensor of shape [n, 2] the points are its rows; from one of shape [n], or a vector, the heights at 0, 1, 2, ...
-/// Throws ShapeError for other shapes. A series with an empty name stays out of the legend.
+/// From a tensor of shape [n, 2] the points are its rows; from one of shape [n], or a vector, the heights at 0, 1, 2,
+/// ... Throws ShapeError for other shapes. A series with an empty name stays out of the legend.
 struct Series {
   std::string name;
   std::vector<Point> points;
@@ -32,7 +32,8 @@ struct Series {
   Series(std::string name_, const Tensor<S>& values, std::optional<Color> color_ = {})
       : name(std::move(name_)), color(color_), counted(values.rank() == 1) {
     if (values.rank() != 1 && !(values.rank() == 2 && values.size(1) == 2))
-      fail<ShapeError>("Series: '", name, "' got shape ", values.shape(), ", expected [n, 2] for points or [n] for heights");
+      fail<ShapeError>("Series: '", name, "' got shape ", values.shape(),
+                       ", expected [n, 2] for points or [n] for heights");
     points.reserve(static_cast<std::size_t>(values.size(0)));
     const S* data = values.data();
     for (Index i = 0; i < values.size(0); ++i)
@@ -47,7 +48,8 @@ struct Series {
   template <class X, class Y>
   Series(std::string name_, const std::vector<X>& x, const std::vector<Y>& y, std::optional<Color> color_ = {})
       : name(std::move(name_)), color(color_) {
-    if (x.size() != y.size()) fail<ShapeError>("Series: '", name, "' got ", x.size(), " x and ", y.size(), " y, expected as many");
+    if (x.size() != y.size())
+      fail<ShapeError>("Series: '", name, "' got ", x.size(), " x and ", y.size(), " y, expected as many");
     for (std::size_t i = 0; i < x.size(); ++i) points.push_back({static_cast<double>(x[i]), static_cast<double>(y[i])});
   }
 };
