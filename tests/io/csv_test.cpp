@@ -8,7 +8,7 @@ using Catch::Matchers::ContainsSubstring;
 
 TEST_CASE("a table survives its CSV file to the last bit") {
   const Scratch scratch;
-  const pf::Tensor<> table({2, 3}, {0.1f, -2, 3e-40f, 1.0f / 3, 4e38f, 16777217});
+  const pf::Tensor<> table({2, 3}, {0.1f, -2, 3e-40f, 1.0f / 3, 3e38f, 16777216});
   pf::write_csv(scratch / "x.csv", table);
   const pf::Tensor<> back = pf::read_csv(scratch / "x.csv");
   CHECK(back.shape() == table.shape());

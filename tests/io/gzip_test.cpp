@@ -89,11 +89,19 @@ TEST_CASE("a gzip file that is cut off anywhere is refused") {
 TEST_CASE("a damaged gzip file never reads as something else") {
   const Scratch scratch;
   const std::string text = varied(500), whole = gzipped(text);
+  int harmless = 0;
   for (std::size_t i = 10; i < whole.size(); ++i) {
     std::string damaged = whole;
     damaged[i] = static_cast<char>(damaged[i] ^ 0x10);
-    CHECK_THROWS_AS(pf::read_file(scratch.write("bad", damaged)), pf::IoError);
+    std::string read = text;
+    try {
+      read = text_of(pf::read_file(scratch.write("bad", damaged)));
+      ++harmless;
+    } catch (const pf::IoError&) {
+    }
+    CHECK((read == text));
   }
+  CHECK(harmless <= 1);  // The bits that fill the last byte of the stream mean nothing.
   CHECK_THROWS_AS(pf::read_file(scratch.write("tail", whole + "junk")), pf::IoError);
 }
 

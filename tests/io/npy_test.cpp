@@ -32,7 +32,7 @@ TEST_CASE("a tensor survives its NPY file to the last bit") {
     CHECK(back.shape() == tensor.shape());
     CHECK(back.to_vector() == tensor.to_vector());
   };
-  check(pf::Tensor<>({2, 3}, {1, -2.5f, 3e-40f, 4e38f, 5, 0.1f}));
+  check(pf::Tensor<>({2, 3}, {1, -2.5f, 3e-40f, 3e38f, 5, 0.1f}));
   check(pf::Tensor<double>({1, 2, 1, 3, 1, 1}, {0.1, 0.2, 0.3, 1e300, 5e-324, -6}));
   check(pf::Tensor<pf::Index>({3}, {std::numeric_limits<pf::Index>::min(), 0, std::numeric_limits<pf::Index>::max()}));
   check(pf::Tensor<double>::scalar(4.5));

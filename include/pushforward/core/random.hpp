@@ -56,14 +56,14 @@ inline double exponential_from(std::uint64_t bits) {
   return bits >> 63 ? -std::log(h) : -std::log1p(-h);
 }
 PUSHFORWARD_INLINE float exponential_from(std::uint32_t bits) {
-  using namespace math::detail;
+  namespace m = math::detail;
   const bool lower = (bits >> 31) != 0u;
   const float h = (static_cast<float>(static_cast<std::int32_t>(bits & 0x7fffffffu)) + 0.5f) * 0x1p-32f;
-  const float u = select(lower, h, 1.0f - h), lost = keep_if(!lower, (1.0f - u) - h);
-  const std::uint32_t offset = to_bits(u) - sqrt_half_bits;
+  const float u = m::select(lower, h, 1.0f - h), lost = m::keep_if(!lower, (1.0f - u) - h);
+  const std::uint32_t offset = m::to_bits(u) - m::sqrt_half_bits;
   const float n = static_cast<float>(static_cast<std::int32_t>(offset) >> 23);
-  const float f = from_bits((offset & 0x7fffffu) + sqrt_half_bits) - 1.0f;
-  return 0.0f - log_reduced(f + lost * from_bits(0x3f800000u - (offset & 0xff800000u)), n);
+  const float f = m::from_bits((offset & 0x7fffffu) + m::sqrt_half_bits) - 1.0f;
+  return 0.0f - m::log_reduced(f + lost * m::from_bits(0x3f800000u - (offset & 0xff800000u)), n);
 }
 
 // Two normals (Box and Muller, 1958).

@@ -176,6 +176,9 @@ PUSHFORWARD_INLINE float exp2_wide(double x) {
 
 }  // namespace detail
 
+/// `yes` where the condition holds, else `no`; both are computed. Vectorizes where `?:` on floats does not.
+using detail::select;
+
 /// |x|.
 PUSHFORWARD_INLINE float abs(float x) { return detail::magnitude(x); }
 PUSHFORWARD_INLINE double abs(double x) { return std::fabs(x); }

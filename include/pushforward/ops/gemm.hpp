@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -153,19 +154,17 @@ struct GemmProblem {
   /// C[i0 + i, j0 + j] from the sums over k at sums[i * row + j * column], for the paths that do not hold C in a tile.
   [[gnu::noinline]] void store(Index i0, Index rows, Index j0, Index columns, const S* sums, Index row,
                                Index column) const {
-    const auto element = [&](Index i, Index j, S start) {
-      S& out = c[(i0 + i) * ldc + j0 + j];
-      const S value = sums[i * row + j * column] + start + (options.accumulate ? out : S{0});
-      out = relu && value < 0 ? S{0} : value;
-    };
-    if (columns <= rows) {
-      for (Index j = 0; j < columns; ++j) {
-        const S start = bias ? bias[j0 + j] : S{0};
-        for (Index i = 0; i < rows; ++i) element(i, j, start);
-      }
-    } else {
-      for (Index i = 0; i < rows; ++i) {
-        for (Index j = 0; j < columns; ++j) element(i, j, bias ? bias[j0 + j] : S{0});
+    const S zero{0}, floor = relu ? zero : -std::numeric_limits<S>::infinity();
+    const bool tall = rows > columns;  // then the inner loop runs down a column
+    const Index inner = tall ? rows : columns, outer = tall ? columns : rows;
+    const Index step = tall ? ldc : 1, sums_step = tall ? row : column, bias_step = bias && !tall ? 1 : 0;
+    for (Index line = 0; line < outer; ++line) {
+      S* const to = c + (tall ? i0 * ldc + j0 + line : (i0 + line) * ldc + j0);
+      const S* const from = sums + line * (tall ? column : row);
+      const S* const start = bias ? bias + j0 + (tall ? line : 0) : &zero;
+      for (Index x = 0; x < inner; ++x) {
+        const S value = from[x * sums_step] + start[x * bias_step] + (options.accumulate ? to[x * step] : zero);
+        to[x * step] = value < floor ? floor : value;
       }
     }
   }
