@@ -151,17 +151,26 @@ PUSHFORWARD_INLINE T square(const T& x) { return x * x; }
 template <LaneLike T>
 PUSHFORWARD_INLINE T where(bool condition, const T& a, const T& b) { return condition ? a : b; }
 template <LaneLike T>
-PUSHFORWARD_INLINE T relu(const T& x) { return x > T(0) ? x : T(0); }
+PUSHFORWARD_INLINE T where(bool condition, const T& a, double b) { return condition ? a : T(b); }
+template <LaneLike T>
+PUSHFORWARD_INLINE T where(bool condition, double a, const T& b) { return condition ? T(a) : b; }
+// As in ops: NaN stays NaN, the slope at a kink is 0, and equal arguments share it.
+template <LaneLike T>
+PUSHFORWARD_INLINE T relu(const T& x) { return x <= T(0) ? T(0) : x; }
 template <LaneLike T>
 PUSHFORWARD_INLINE T silu(const T& x) { return x * sigmoid(x); }
 template <LaneLike T>
 PUSHFORWARD_INLINE T gelu(const T& x) { return x * (T(0.5) + T(0.5) * erf(x * T(0.70710678118654752440))); }
 template <LaneLike T>
-PUSHFORWARD_INLINE T abs(const T& x) { return x < T(0) ? -x : x; }
+PUSHFORWARD_INLINE T abs(const T& x) { return x < T(0) ? -x : x == T(0) ? T(0) : x; }
 template <LaneLike T>
-PUSHFORWARD_INLINE T maximum(const T& a, const T& b) { return a > b ? a : b; }
+PUSHFORWARD_INLINE T maximum(const T& a, const T& b) { return a > b || !(a == a) ? a : a == b ? T(0.5) * a + T(0.5) * b : b; }
 template <LaneLike T>
-PUSHFORWARD_INLINE T minimum(const T& a, const T& b) { return a < b ? a : b; }
+PUSHFORWARD_INLINE T minimum(const T& a, const T& b) { return a < b || !(a == a) ? a : a == b ? T(0.5) * a + T(0.5) * b : b; }
+template <LaneLike T>
+PUSHFORWARD_INLINE T maximum(const T& a, double b) { return maximum(a, T(b)); }
+template <LaneLike T>
+PUSHFORWARD_INLINE T minimum(const T& a, double b) { return minimum(a, T(b)); }
 template <LaneLike T>
 PUSHFORWARD_INLINE T clamp(const T& x, double low, double high) { return x < T(low) ? T(low) : x > T(high) ? T(high) : x; }
 

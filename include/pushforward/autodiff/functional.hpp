@@ -17,6 +17,7 @@ struct ValueAndGradient {
 /// f(x) and its gradient: f maps a tensor to one number.
 template <class F, class S>
 ValueAndGradient<S> value_and_gradient(const F& f, const Tensor<S>& x) {
+  const detail::FlagGuard guard(detail::recording_flag(), true);  // f is recorded inside NoGradient, too
   const Tensor<S> at = variable(x);
   const Tensor<S> value = f(at);
   return {stop_gradient(value), gradient(value, at)};
@@ -44,6 +45,7 @@ struct ValueAndProduct {
 template <class F, class S>
   requires std::invocable<const F&, const Tensor<S>&>
 ValueAndProduct<S> vjp(const F& f, const Tensor<S>& x, const Tensor<S>& cotangent) {
+  const detail::FlagGuard guard(detail::recording_flag(), true);  // f is recorded inside NoGradient, too
   const Tensor<S> at = variable(x);
   const Tensor<S> y = f(at);
   return {stop_gradient(y), vjp(y, {at}, cotangent)[0]};
@@ -71,6 +73,7 @@ Tensor<S> inner_product(const Tensor<S>& a, const Tensor<S>& b) {
 template <class F, class S>
 ValueAndProduct<S> jvp(const F& f, const Tensor<S>& x, const Tensor<S>& tangent) {
   if (!(tangent.shape() == x.shape())) fail<ShapeError>("jvp: tangent of shape ", tangent.shape(), ", expected the shape of x, ", x.shape());
+  const detail::FlagGuard guard(detail::recording_flag(), true);  // f is recorded inside NoGradient, too
   const Tensor<S> at = variable(x);
   const Tensor<S> y = f(at);
   const Tensor<S> u = variable(Tensor<S>::zeros(y.shape()));
@@ -83,6 +86,7 @@ ValueAndProduct<S> jvp(const F& f, const Tensor<S>& x, const Tensor<S>& tangent)
 /// The Jacobian df/dx, of shape f(x).shape + x.shape: entry [i.., j..] is df_i / dx_j. One reverse sweep per output.
 template <class F, class S>
 Tensor<S> jacobian(const F& f, const Tensor<S>& x) {
+  const detail::FlagGuard guard(detail::recording_flag(), true);  // f is recorded inside NoGradient, too
   const Tensor<S> at = variable(x);
   const Tensor<S> y = f(at);
   std::vector<Index> axes(y.shape().begin(), y.shape().end());
@@ -100,6 +104,7 @@ Tensor<S> jacobian(const F& f, const Tensor<S>& x) {
 template <class F, class S>
 Tensor<S> hessian_vector_product(const F& f, const Tensor<S>& x, const Tensor<S>& v) {
   if (!(v.shape() == x.shape())) fail<ShapeError>("hessian_vector_product: v of shape ", v.shape(), ", expected the shape of x, ", x.shape());
+  const detail::FlagGuard guard(detail::recording_flag(), true);  // f is recorded inside NoGradient, too
   const Tensor<S> at = variable(x);
   const Tensor<S> slope = gradient(f(at), at, {.create_graph = true});
   const Tensor<S> along = detail::inner_product(slope, v);
@@ -121,7 +126,10 @@ class CheckpointNode final : public Node<S> {
 
   void pull_back(const Tensor<S>& cotangent, Cotangents<S>& to) override {
     const bool create_graph = recording_flag();
-    const Tensor<S> x = x_.tracked() && create_graph ? x_ : variable(x_);
+    // A node of its own even where x's history matters: f may hold x, or what x was computed from, as well.
+    const Tensor<S> x = x_.tracked() && create_graph
+                            ? record("checkpoint", x_, edge(x_, [](const Tensor<S>& g) { return g; }))
+                            : variable(x_);
     Tensor<S> y;
     {
       FlagGuard guard(recording_flag(), true);
@@ -224,7 +232,7 @@ class PrimitiveNode final : public Node<S> {
 /// `forward` runs unrecorded and may compute however it likes. `vjp` returns one tensor per input (a tensor for one
 /// input, else a std::array or std::tuple) of the input's shape; written in differentiable operations it gives
 /// gradients of every order. Throws ShapeError when a cotangent has the wrong shape.
-template <class Forward, class Vjp, class S, std::same_as<Tensor<S>>... More>
+template <class Forward, class Vjp, class S, std::derived_from<Tensor<S>>... More>
 Tensor<S> primitive(const Forward& forward, Vjp vjp, const Tensor<S>& first, const More&... more) {
   Tensor<S> y;
   {

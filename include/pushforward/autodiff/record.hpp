@@ -34,7 +34,7 @@ class RuleNode final : public Node<S> {
  public:
   RuleNode(const char* name, const Tensor<S>& output, Edge<S, Rules>&&... edges)
       : name_(name),
-        output_((takes_output<S, Rules> || ...) ? output : Access::shell(output)),
+        output_(((takes_output<S, Rules> && edges.input.tracked()) || ...) ? output : Access::shell(output)),
         inputs_{Access::node(edges.input)...},
         rules_(edges.input.tracked() ? std::optional<Rules>(std::move(edges.rule)) : std::nullopt...) {
     for (const auto& input : inputs_)
@@ -70,10 +70,10 @@ class RuleNode final : public Node<S> {
 template <class S>
 void check_finite(const char* name, const Tensor<S>& value) {
   if constexpr (std::is_floating_point_v<S>)
-    for (Index i = 0; i < value.size(); ++i)
+    for (Index i = 0; value.data() && i < value.size(); ++i)  // a shell has no numbers
       if (!std::isfinite(value.data()[i]))
         fail<ValueError>("NanCheck: ", name, " produced ", value.data()[i], " at element ", i, " of its result of shape ",
-                         value.shape());
+                         value.shape(), ", expected finite numbers");
 }
 
 // `output` of the operation `name`, joined to the graph if recording is on and an input is tracked.

@@ -36,6 +36,19 @@ class Tensor {
   /// A tensor without elements, of shape [0].
   Tensor() : shape_{0} {}
 
+  // Out of line: handles are copied and dropped everywhere, and inlining that makes programs large and slow to compile.
+  [[gnu::noinline]] Tensor(const Tensor& other) : shape_(other.shape_), block_(other.block_), data_(other.data_), node_(other.node_) {}
+  [[gnu::noinline]] Tensor(Tensor&& other) noexcept
+      : shape_(std::exchange(other.shape_, Shape{0})), block_(std::move(other.block_)), data_(std::exchange(other.data_, nullptr)), node_(std::move(other.node_)) {}
+  [[gnu::noinline]] Tensor& operator=(Tensor other) noexcept {
+    shape_ = other.shape_;
+    std::swap(block_, other.block_);
+    std::swap(data_, other.data_);
+    std::swap(node_, other.node_);
+    return *this;
+  }
+  [[gnu::noinline]] ~Tensor() = default;
+
   /// The vector of `values`, of shape [values.size()].
   Tensor(std::initializer_list<S> values) : Tensor(Shape{static_cast<Index>(values.size())}, values) {}
 
@@ -68,6 +81,7 @@ class Tensor {
   static Tensor arange(S start, S stop, S step = S(1)) {
     if (step == S(0)) fail<ValueError>("arange: the step is 0; expected a positive or negative step");
     const double count = std::ceil((static_cast<double>(stop) - static_cast<double>(start)) / static_cast<double>(step));
+    if (!(std::abs(count) < 1e18)) fail<ValueError>("arange: from ", start, " to ", stop, " by ", step, " there are ", count, " values; expected a finite number");
     return generate(Shape{std::max(Index{0}, static_cast<Index>(count))}, [&](Index i) { return start + static_cast<S>(i) * step; });
   }
   /// `count` equally spaced values from `first` to `last`, both included.
@@ -159,6 +173,7 @@ class Tensor {
     Tensor result;
     result.shape_ = shape;
     if (const Index n = shape.size(); n > 0) {
+      if (n > std::numeric_limits<Index>::max() / static_cast<Index>(sizeof(S))) throw std::bad_alloc();
       result.block_ = detail::Block::create(static_cast<std::size_t>(n) * sizeof(S));
       result.data_ = static_cast<S*>(result.block_->data());
     }

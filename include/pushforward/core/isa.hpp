@@ -1,6 +1,7 @@
 // Instruction sets: kernels are compiled for several and the best one is picked at run time.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -17,6 +18,15 @@
 #define PUSHFORWARD_X86 0
 #define PUSHFORWARD_TARGET_AVX512
 #define PUSHFORWARD_TARGET_AVX2
+#endif
+
+// The weakest instruction set that the compiler flags promise: kernels for weaker ones are not compiled at all.
+#if PUSHFORWARD_X86 && defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#define PUSHFORWARD_LEAST_ISA 2
+#elif PUSHFORWARD_X86 && defined(__AVX2__) && defined(__FMA__)
+#define PUSHFORWARD_LEAST_ISA 1
+#else
+#define PUSHFORWARD_LEAST_ISA 0
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -41,11 +51,13 @@ inline Isa detect_isa() {
   if (best == Isa::avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     best = Isa::avx512;
-  if (const char* limit = std::getenv("PUSHFORWARD_ISA")) {
-    if (std::strcmp(limit, "baseline") == 0) return Isa::baseline;
-    if (std::strcmp(limit, "avx2") == 0 && best == Isa::avx512) return Isa::avx2;
+  Isa limit = best;
+  if (const char* name = std::getenv("PUSHFORWARD_ISA")) {
+    if (std::strcmp(name, "baseline") == 0) limit = Isa::baseline;
+    if (std::strcmp(name, "avx2") == 0) limit = Isa::avx2;
   }
-  return best;
+  constexpr Isa least = static_cast<Isa>(PUSHFORWARD_LEAST_ISA);
+  return std::max(std::min(best, limit), least);
 #else
   return Isa::baseline;
 #endif
@@ -54,7 +66,7 @@ inline Isa detect_isa() {
 }  // namespace detail
 
 /// The instruction set that kernels run with: the best one of this CPU, or a weaker one named by the environment
-/// variable `PUSHFORWARD_ISA` (`baseline`, `avx2`).
+/// variable `PUSHFORWARD_ISA` (`baseline`, `avx2`; not weaker than what the compiler flags promise).
 inline Isa isa() {
   static const Isa best = detail::detect_isa();
   return best;

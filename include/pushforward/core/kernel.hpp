@@ -27,14 +27,19 @@ PUSHFORWARD_FLATTEN PUSHFORWARD_TARGET_AVX512 auto run_avx512(const Body& body) 
 // sees plain local pointers) and call only what can be inlined.
 template <class Body>
 auto vectorized(const Body& body) {
-#if PUSHFORWARD_X86
-  switch (isa()) {
-    case Isa::avx512: return run_avx512(body);
-    case Isa::avx2: return run_avx2(body);
-    case Isa::baseline: break;
-  }
+#if PUSHFORWARD_LEAST_ISA == 2
+  return run_avx512(body);
+#elif PUSHFORWARD_X86
+  if (isa() == Isa::avx512) return run_avx512(body);
+#if PUSHFORWARD_LEAST_ISA == 1
+  return run_avx2(body);
+#else
+  if (isa() == Isa::avx2) return run_avx2(body);
 #endif
+#endif
+#if PUSHFORWARD_LEAST_ISA == 0
   return run_baseline(body);
+#endif
 }
 
 template <class F, class Out, class... In>

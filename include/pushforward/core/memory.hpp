@@ -107,7 +107,7 @@ class Ref {
     return *this;
   }
   ~Ref() {
-    if (target_ && target_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) T::destroy(target_);
+    if (target_) release(target_);
   }
 
   T* get() const { return target_; }
@@ -119,6 +119,10 @@ class Ref {
  private:
   void retain() const {
     if (target_) target_->references.fetch_add(1, std::memory_order_relaxed);
+  }
+  // Out of line, because handles die everywhere.
+  [[gnu::noinline]] static void release(T* target) {
+    if (target->references.fetch_sub(1, std::memory_order_acq_rel) == 1) T::destroy(target);
   }
   T* target_ = nullptr;
 };

@@ -236,7 +236,7 @@ PUSHFORWARD_INLINE float tanh(float x) {
   const float scale = detail::from_bits(e.biased << 23);
   const float decay = scale * (e.r + (e.r * e.r) * detail::exp_tail(e.r)) + (scale - 1.0f);  // e^(-2|x|) - 1
   const float value = decay / (2.0f + decay);
-  return detail::from_bits(detail::to_bits(value) ^ (~detail::to_bits(x) & detail::sign_bit));
+  return detail::from_bits((detail::to_bits(value) & ~detail::sign_bit) | (detail::to_bits(x) & detail::sign_bit));
 }
 PUSHFORWARD_INLINE double tanh(double x) { return std::tanh(x); }
 

@@ -34,10 +34,12 @@ class Shape {
   }
   /// The length of axis `i`; negative axes count from the end. Throws IndexError.
   Index operator[](int i) const { return axes_[axis(i)]; }
-  /// `i` counted from the front. Throws IndexError when there is no such axis.
-  int axis(int i) const {
+  /// `i` counted from the front. Throws IndexError, which names `operation`, when there is no such axis.
+  int axis(int i, const char* operation = "Shape") const {
     const int front = i < 0 ? i + rank_ : i;
-    if (front < 0 || front >= rank_) fail<IndexError>("axis ", i, " does not exist in shape ", *this);
+    if (front < 0 || front >= rank_)
+      fail<IndexError>(operation, ": axis ", i, " does not exist in shape ", *this, ", expected ",
+                       rank_ ? detail::concatenate(-rank_, " to ", rank_ - 1) : "a shape with axes");
     return front;
   }
 
@@ -61,7 +63,7 @@ class Shape {
   }
   /// This shape with an axis of `length` inserted before axis `i` (0 to rank()).
   Shape inserted(int i, Index length) const {
-    if (i < 0 || i > rank_) fail<IndexError>("Shape: cannot insert an axis at ", i, " into ", *this);
+    if (i < 0 || i > rank_) fail<IndexError>("Shape: cannot insert an axis at ", i, " into ", *this, ", expected 0 to ", rank_);
     if (rank_ == max_rank) fail<ShapeError>("Shape: a seventh axis for ", *this, "; at most 6 are possible");
     Shape more;
     for (int j = 0; j < i; ++j) more.axes_[more.rank_++] = axes_[j];
@@ -95,7 +97,7 @@ class Shape {
     Index product = 1;
     bool overflow = false;
     for (int i = 0; i < rank_; ++i) {
-      if (axes_[i] < 0) fail<ShapeError>("Shape: axis ", i, " of ", *this, " is negative");
+      if (axes_[i] < 0) fail<ShapeError>("Shape: axis ", i, " of ", *this, " is negative, expected 0 or more");
       if (axes_[i] > 0) overflow |= __builtin_mul_overflow(product, axes_[i], &product);
     }
     if (overflow) fail<ShapeError>("Shape: ", *this, " has more elements than can be counted");

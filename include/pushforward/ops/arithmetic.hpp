@@ -33,6 +33,8 @@ Tensor<S> reduce_adjacent(const Tensor<S>& x, int first, int last, const Shape& 
 template <class S>
 Tensor<S> sum_to(const Tensor<S>& x, const Shape& shape) {
   if (x.shape() == shape) return x;
+  if (!(broadcast(shape, x.shape(), "sum_to") == x.shape()))
+    fail<ShapeError>("sum_to: shape ", shape, " does not broadcast to ", x.shape(), ", expected one that does");
   Tensor<S> y = detail::Access::view(x, x.shape());
   const int extra = x.rank() - shape.rank();
   for (int i = 0; i < x.rank();) {  // each run of adjacent repeated axes at once; lengths become 1
@@ -77,6 +79,8 @@ Tensor<S> operator*(const Tensor<S>& a, const Tensor<S>& b) {
 
 template <class S>
 Tensor<S> operator/(const Tensor<S>& a, const Tensor<S>& b) {
+  if constexpr (std::is_integral_v<S>)
+    if (std::find(b.begin(), b.end(), S(0)) != b.end()) fail<ValueError>("divide: an integer divisor is 0, expected none");
   return detail::record(
       "divide", detail::map_broadcast("divide", [](S x, S y) { return x / y; }, a, b),
       detail::edge(a, [b, shape = a.shape()](const Tensor<S>& g) { return sum_to(g / b, shape); }),

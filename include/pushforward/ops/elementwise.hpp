@@ -2,7 +2,9 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include <pushforward/autodiff/dual.hpp>
 #include <pushforward/ops/arithmetic.hpp>
@@ -11,15 +13,26 @@ namespace pushforward {
 
 /// Derivatives of an elementwise lambda exist up to this order.
 inline constexpr int max_elementwise_order = 3;
+/// An elementwise lambda has up to this many arguments.
+inline constexpr int max_elementwise_arguments = 8;
 
 namespace detail {
 
 // Which arguments a lambda is differentiated in, one after the other.
-template <int Order>
-using Directions = std::array<int, static_cast<std::size_t>(Order)>;
+using Directions = std::array<int, max_elementwise_order>;
+
+// A lambda seen as loops: all that the graph needs to know of it, so that the graph's part is compiled once.
+template <class S>
+struct ElementwiseLoops {
+  virtual ~ElementwiseLoops() = default;
+  // out = f(x...)
+  virtual void value(Index n, S* out, const S* const* x) const = 0;
+  // out = weight * (the derivative of f of `order` in `directions`)
+  virtual void derivative(int order, const Directions& directions, Index n, S* out, const S* weight, const S* const* x) const = 0;
+};
 
 // x as an argument of a lambda that is differentiated `Order` times: a dual number of that depth, seeded where a
-// direction is this argument. Directions are known at run time, so that each order is compiled once.
+// direction is this argument.
 template <int Order, class S>
 PUSHFORWARD_INLINE auto seeded(S x, const int* directions, int argument) {
   if constexpr (Order == 0) {
@@ -39,67 +52,123 @@ PUSHFORWARD_INLINE auto innermost_slope(const T& y) {
     return innermost_slope<Order - 1>(y.slope);
 }
 
-template <int Order, class F, class S, std::size_t... I>
-PUSHFORWARD_INLINE S mixed_derivative(const F& f, const Directions<Order>& d, std::index_sequence<I...>, decltype(static_cast<S>(I))... x) {
-  using Argument = decltype(seeded<Order>(S(0), d.data(), 0));
-  return innermost_slope<Order>(Argument(f(seeded<Order>(x, d.data(), static_cast<int>(I))...)));
-}
+template <class S, class F, std::size_t... I>
+class LambdaLoops final : public ElementwiseLoops<S> {
+ public:
+  explicit LambdaLoops(F f) : f_(std::move(f)) {}
 
-// out = weight * (the derivative of f in `directions`). First derivatives, which every training step takes, are compiled
-// for each argument and instruction set; higher ones once.
-template <int Order, class F, class S, std::size_t... I>
-void derivative_loop(const F& f, const Directions<Order>& directions, Index n, S* out, const S* weight,
-                     const std::array<const S*, sizeof...(I)>& x, std::index_sequence<I...> all) {
-  if constexpr (Order == 1) {
-    auto along = [&](auto argument) {
-      constexpr int direction = decltype(argument)::value;
-      auto element = [f](S w, decltype(static_cast<S>(I))... lanes) { return w * mixed_derivative<1, F, S>(f, {direction}, std::index_sequence<I...>{}, lanes...); };
-      map_parallel(element, n, out, weight, x[I]...);
-    };
-    ((directions[0] == static_cast<int>(I) ? along(std::integral_constant<int, static_cast<int>(I)>{}) : void()), ...);
-  } else {
-    parallel_for(n, elementwise_grain, [=](Index begin, Index end) {
-      for (Index i = begin; i < end; ++i) out[i] = weight[i] * mixed_derivative<Order, F, S>(f, directions, all, x[I][i]...);
+  void value(Index n, S* out, const S* const* x) const override {
+    map_parallel([f = f_](Arg<I>... lanes) { return Lane<S>(f(Lane<S>(lanes)...)).value; }, n, out, x[I]...);
+  }
+  // First derivatives, which every training step takes, are compiled for each argument and instruction set; higher ones
+  // once, with directions known at run time.
+  void derivative(int order, const Directions& directions, Index n, S* out, const S* weight, const S* const* x) const override {
+    if (order == 2) return higher<2>(directions, n, out, weight, x);
+    if (order == 3) return higher<3>(directions, n, out, weight, x);
+    ((directions[0] == static_cast<int>(I) ? first<static_cast<int>(I)>(n, out, weight, x) : void()), ...);
+  }
+
+ private:
+  template <std::size_t>
+  using Arg = S;
+
+  template <int Order>
+  PUSHFORWARD_INLINE static S mixed(const F& f, const Directions& d, Arg<I>... x) {
+    using Argument = decltype(seeded<Order>(S(0), d.data(), 0));
+    return innermost_slope<Order>(Argument(f(seeded<Order>(x, d.data(), static_cast<int>(I))...)));
+  }
+  template <int Direction>
+  void first(Index n, S* out, const S* weight, const S* const* x) const {
+    map_parallel([f = f_](S w, Arg<I>... lanes) { return w * mixed<1>(f, {Direction}, lanes...); }, n, out, weight, x[I]...);
+  }
+  template <int Order>
+  void higher(const Directions& directions, Index n, S* out, const S* weight, const S* const* x) const {
+    parallel_for(n, elementwise_grain, [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) out[i] = weight[i] * mixed<Order>(f_, directions, x[I][i]...);
     });
   }
-}
 
-// weight * (the derivative of f in `directions`) at x: every gradient of an elementwise lambda has this form.
-template <int Order, class F, class S, std::size_t... I>
-Tensor<S> weighted_derivative(const F& f, const Directions<Order>& directions, const Tensor<S>& weight, const std::array<Tensor<S>, sizeof...(I)>& x,
-                              std::index_sequence<I...> all) {
-  Shape shape = weight.shape();
-  ((shape = broadcast(shape, x[I].shape(), "elementwise")), ...);
-  const Tensor<S> w = expand_values(weight, shape);
-  const std::array<Tensor<S>, sizeof...(I)> values{expand_values(x[I], shape)...};
+  F f_;
+};
+
+// weight * (the derivative of f of some order in some directions): every gradient of a lambda has this form, the lambda
+// itself being of order 0 without a weight.
+template <class S>
+struct ElementwiseTerm {
+  std::shared_ptr<const ElementwiseLoops<S>> loops;
+  int order = 0;
+  Directions directions = {};
+  std::vector<Tensor<S>> x;
+  Tensor<S> weight = {};
+};
+
+template <class S>
+Tensor<S> evaluate_term(const ElementwiseTerm<S>& term);
+
+template <class S>
+class ElementwiseNode final : public Node<S> {
+ public:
+  explicit ElementwiseNode(const ElementwiseTerm<S>& term) : term_(term) {
+    for (int i = 0; i < inputs(); ++i)
+      if (input(i)) this->level = std::max(this->level, input(i)->level + 1);
+  }
+  const char* name() const override { return "elementwise"; }
+  int inputs() const override { return static_cast<int>(term_.x.size()) + 1; }
+  Node<S>* input(int i) const override { return Access::node(operand(i)).get(); }
+
+  void pull_back(const Tensor<S>& cotangent, Cotangents<S>& to) override {
+    const int last = inputs() - 1;
+    for (int i = 0; i < last; ++i)
+      if (to.wants(i)) to.add(i, sum_to(evaluate_term(differentiated(i, cotangent)), operand(i).shape()));
+    if (to.wants(last)) {
+      ElementwiseTerm<S> linear = term_;
+      linear.weight = cotangent;
+      to.add(last, sum_to(evaluate_term(linear), term_.weight.shape()));
+    }
+  }
+
+ private:
+  const Tensor<S>& operand(int i) const {
+    return i < static_cast<int>(term_.x.size()) ? term_.x[static_cast<std::size_t>(i)] : term_.weight;
+  }
+  ElementwiseTerm<S> differentiated(int argument, const Tensor<S>& cotangent) const {
+    if (term_.order >= max_elementwise_order)
+      fail<GradientError>("elementwise: derivatives exist up to order ", max_elementwise_order,
+                          ", and one more was asked for; use primitive() or plain operations");
+    ElementwiseTerm<S> next = term_;
+    next.directions[static_cast<std::size_t>(next.order++)] = argument;
+    next.weight = term_.order == 0 ? cotangent : cotangent * term_.weight;
+    return next;
+  }
+
+  ElementwiseTerm<S> term_;
+};
+
+template <class S>
+Tensor<S> evaluate_term(const ElementwiseTerm<S>& term) {
+  Shape shape = term.order == 0 ? term.x[0].shape() : term.weight.shape();
+  for (const Tensor<S>& x : term.x) shape = broadcast(shape, x.shape(), "elementwise");
+  std::array<Tensor<S>, max_elementwise_arguments> expanded;
+  const S* data[max_elementwise_arguments];
+  for (std::size_t i = 0; i < term.x.size(); ++i) {
+    expanded[i] = expand_values(term.x[i], shape);
+    data[i] = expanded[i].data();
+  }
   Tensor<S> y = Access::allocate<S>(shape);
-  derivative_loop<Order>(f, directions, shape.size(), Access::data(y), w.data(), {values[I].data()...}, all);
-  return record(
-      "elementwise", std::move(y),
-      edge(weight, [=](const Tensor<S>& g) { return sum_to(weighted_derivative<Order>(f, directions, g, x, all), weight.shape()); }),
-      edge(x[I], [=](const Tensor<S>& g) {
-        if constexpr (Order >= max_elementwise_order) {
-          fail<GradientError>("elementwise: derivatives exist up to order ", max_elementwise_order, ", and one more was asked for; use primitive() or plain operations");
-          return g;
-        } else {
-          Directions<Order + 1> more{static_cast<int>(I)};
-          std::copy(directions.begin(), directions.end(), more.begin() + 1);
-          return sum_to(weighted_derivative<Order + 1>(f, more, g * weight, x, all), x[I].shape());
-        }
-      })...);
+  if (term.order == 0)
+    term.loops->value(shape.size(), Access::data(y), data);
+  else
+    term.loops->derivative(term.order, term.directions, shape.size(), Access::data(y), expand_values(term.weight, shape).data(), data);
+  if (nan_check_flag()) check_finite("elementwise", y);
+  bool tracked = term.weight.tracked();
+  for (const Tensor<S>& x : term.x) tracked |= x.tracked();
+  if (!tracked || !recording_flag()) return y;
+  return Access::with_node(std::move(y), Ref<Node<S>>(new ElementwiseNode<S>(term)));
 }
 
 template <class F, class S, std::size_t... I>
-Tensor<S> elementwise_of(const F& f, const std::array<Tensor<S>, sizeof...(I)>& x, std::index_sequence<I...> all) {
-  Shape shape = x[0].shape();
-  ((shape = broadcast(shape, x[I].shape(), "elementwise")), ...);
-  const std::array<Tensor<S>, sizeof...(I)> values{expand_values(x[I], shape)...};
-  Tensor<S> y = Access::allocate<S>(shape);
-  auto element = [f](decltype(static_cast<S>(I))... lanes) { return Lane<S>(f(Lane<S>(lanes)...)).value; };
-  map_parallel(element, shape.size(), Access::data(y), values[I].data()...);
-  return record("elementwise", std::move(y), edge(x[I], [=](const Tensor<S>& g) {
-                  return sum_to(weighted_derivative<1>(f, {static_cast<int>(I)}, g, x, all), x[I].shape());
-                })...);
+std::shared_ptr<const ElementwiseLoops<S>> make_loops(const F& f, std::index_sequence<I...>) {
+  return std::make_shared<LambdaLoops<S, F, I...>>(f);
 }
 
 }  // namespace detail
@@ -110,9 +179,10 @@ Tensor<S> elementwise_of(const F& f, const std::array<Tensor<S>, sizeof...(I)>& 
 ///     elementwise([](auto x, auto y) { return x * sigmoid(y); }, x, y)
 /// Its derivatives come from running it on dual numbers. Throws ShapeError if the shapes do not broadcast, GradientError
 /// past order 3.
-template <class F, class S, std::same_as<Tensor<S>>... More>
+template <class F, class S, std::derived_from<Tensor<S>>... More>
 Tensor<S> elementwise(const F& f, const Tensor<S>& x, const More&... more) {
-  return detail::elementwise_of(f, std::array<Tensor<S>, 1 + sizeof...(More)>{x, more...}, std::make_index_sequence<1 + sizeof...(More)>{});
+  static_assert(sizeof...(More) < max_elementwise_arguments, "pushforward: elementwise takes at most eight tensors");
+  return detail::evaluate_term<S>({detail::make_loops<F, S>(f, std::make_index_sequence<1 + sizeof...(More)>{}), 0, {}, {x, more...}});
 }
 
 }  // namespace pushforward

@@ -43,7 +43,7 @@ struct GemmKernels {
   void (*tile[3][16])(const GemmTile<S>&);  // [log2 of the vectors][rows - 1]
   void (*transpose)(Index count, Index k, const S* from, Index ld, S* to, Index step);
   void (*copy)(Index count, Index k, const S* from, Index ld, S* to, Index step);
-  void (*dots)(Index count, Index few, Index k, const S* x, Index ldx, const S* y, Index ldy, S* out);
+  void (*dots)(Index few, Index k, const S* x, Index ldx, const S* y, Index ldy, S* out);
 };
 
 }  // namespace pushforward::detail
@@ -188,10 +188,9 @@ class GemmTiling {
     strips_ = divide_up(p_.m, kernels_.rows);
     // Few rows leave registers for wider panels, and need them for enough independent sums.
     width_ = p_.m <= kernels_.wide_rows && p_.n > 2 * lanes ? 4 * lanes : p_.n > lanes ? 2 * lanes : lanes;
-    // About equal blocks such that a strip of A and a panel of B share the first-level cache.
-    constexpr Index longest = 1024 / Index{sizeof(S)};
+    // About equal blocks, such that a strip of A stays in the first-level cache.
+    constexpr Index longest = 2048 / Index{sizeof(S)};
     k_block_ = divide_up(divide_up(p_.k, divide_up(p_.k, longest)), lanes) * lanes;
-    pack_b_ = p_.options.transpose_b || strips_ > 20;
   }
 
   /// Computes C with up to `threads` threads: a grid of about equal parts.
@@ -256,7 +255,7 @@ class GemmTiling {
       const Index log_vectors = vectors > 2 ? 2 : vectors - 1, width = kernels_.lanes << log_vectors;
       tile.b = p_.b + p * p_.ldb + j0;
       tile.b_step = p_.ldb;
-      if (pack_b_ || columns < width) {
+      if (p_.options.transpose_b || columns < width) {
         if (pack) pack_panel(j0, columns, p, tile.k, packed, width);
         tile.b = packed;
         tile.b_step = width;
@@ -307,7 +306,6 @@ class GemmTiling {
   const GemmKernels<S>& kernels_ = gemm_kernels<S>();
   const GemmProblem<S>& p_;
   Index strips_, width_, k_block_;
-  bool pack_b_;
 };
 
 /// A product with few columns, or few rows (`flipped`), and long sums, both factors stored along the sums: there the
@@ -331,9 +329,10 @@ void gemm_dots(const GemmProblem<S>& p, bool flipped) {
   parallel_for(blocks, divide_up(blocks, gemm_threads(p.flops())), [&](Index begin, Index end) {
     alignas(64) S sums[gemm_few * 16];
     for (Index i = begin * lanes; i < std::min(many, end * lanes); i += lanes) {
-      const Index count = std::min(lanes, many - i);
-      kernels.dots(count, few, p.k, x + i * ldx, ldx, y, ldy, sums);
-      flipped ? p.store(0, few, i, count, sums, lanes, 1) : p.store(i, count, 0, few, sums, 1, lanes);
+      // The kernel always takes `lanes` lines: the last ones overlap lines before them.
+      const Index count = std::min(lanes, many - i), from = i + count - lanes, skip = lanes - count;
+      kernels.dots(few, p.k, x + from * ldx, ldx, y, ldy, sums);
+      flipped ? p.store(0, few, i, count, sums + skip, lanes, 1) : p.store(i, count, 0, few, sums + skip, 1, lanes);
     }
     if (!flipped) p.done(begin * lanes, std::min(many, end * lanes));
   });
@@ -348,9 +347,10 @@ template <class S>
     p.store(0, p.m, 0, p.n, &zero, 0, 0);
     return p.done(0, p.m);
   }
-  const bool long_sums = p.k >= 2 * gemm_kernels<S>().lanes;
-  if (long_sums && p.n <= gemm_few && !p.options.transpose_a) return gemm_dots(p, false);
-  if (long_sums && p.m <= gemm_few && p.options.transpose_b) return gemm_dots(p, true);
+  const Index lanes = gemm_kernels<S>().lanes;
+  const bool long_sums = p.k >= 2 * lanes;
+  if (long_sums && p.n <= gemm_few && p.m >= lanes && !p.options.transpose_a) return gemm_dots(p, false);
+  if (long_sums && p.m <= gemm_few && p.n >= lanes && p.options.transpose_b) return gemm_dots(p, true);
   if (p.n <= gemm_few && p.m > gemm_few && p.options.transpose_a) {
     // Few columns from a transposed A: the transposed product has few rows instead, and vectors along them.
     S* const flipped = GemmScratch::get<S>(1, p.n * p.m);

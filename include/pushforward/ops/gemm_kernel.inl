@@ -40,7 +40,8 @@ PUSHFORWARD_GEMM_TARGET void gemm_tile(const GemmTile<S>& t) {
     }
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) {
-      const S x = (i < 5 ? a0 : i < 10 ? a1 : a2)[i % 5 * a_row];
+      const S* const near = i < 5 ? a0 : i < 10 ? a1 : a2;
+      const S x = near[i % 5 * a_row];
 #pragma GCC unroll 4
       for (int v = 0; v < vectors; ++v) sum[i][v] += line[v] * x;
     }
@@ -129,30 +130,29 @@ PUSHFORWARD_GEMM_TARGET void gemm_copy(Index count, Index k, const S* from, Inde
   }
 }
 
-/// out[j * lanes + i] = sum over p of x[i * ldx + p] y[j * ldy + p] for i < lanes and j < few; rows of x past `count`
-/// repeat the last one.
+/// out[j * lanes + i] = sum over p of x[i * ldx + p] y[j * ldy + p] for i < lanes and j < few; k >= lanes.
 template <class S>
-PUSHFORWARD_GEMM_TARGET void gemm_dots(Index count, Index few, Index k, const S* x, Index ldx, const S* y, Index ldy,
-                                       S* out) {
+PUSHFORWARD_GEMM_TARGET void gemm_dots(Index few, Index k, const S* x, Index ldx, const S* y, Index ldy, S* out) {
   using V = typename Simd<S>::Vector;
   constexpr int lanes = Simd<S>::lanes;
-  const S* row[lanes];
-  for (int i = 0; i < lanes; ++i) row[i] = x + (i < count ? i : count - 1) * ldx;
   for (; few > 0; --few, y += ldy, out += lanes) {
     V sum[lanes];
 #pragma GCC unroll 16
     for (int i = 0; i < lanes; ++i) sum[i] = V{};
     Index p = 0;
-    for (; p + lanes <= k; p += lanes) {
+    do {
       const V factor = *reinterpret_cast<const V*>(y + p);
+      const S* row = x + p;
 #pragma GCC unroll 16
-      for (int i = 0; i < lanes; ++i) sum[i] += *reinterpret_cast<const V*>(row[i] + p) * factor;
-    }
+      for (int i = 0; i < lanes; ++i, row += ldx) sum[i] += *reinterpret_cast<const V*>(row) * factor;
+      p += lanes;
+    } while (p + lanes <= k);
     // The shuffles of the transposition, adding the two halves that each tells apart: sums end up in row order.
 #pragma GCC unroll 4
     for (int half = lanes / 2; half > 0; half /= 2) {
 #pragma GCC unroll 8
-      for (int i = 0; i < half; ++i) {
+      for (int i = 0; i < lanes / 2; ++i) {  // a fixed count, so that the arrays dissolve into registers
+        if (i >= half) continue;
         V low, high;
         PUSHFORWARD_GEMM_INTERLEAVE(sum[i], sum[i + half], low, high)
         sum[i] = low + high;
@@ -160,7 +160,7 @@ PUSHFORWARD_GEMM_TARGET void gemm_dots(Index count, Index few, Index k, const S*
     }
     *reinterpret_cast<V*>(out) = sum[0];
     for (; p < k; ++p) {
-      for (int i = 0; i < lanes; ++i) out[i] += row[i][p] * y[p];
+      for (int i = 0; i < lanes; ++i) out[i] += x[i * ldx + p] * y[p];
     }
   }
 }

@@ -43,7 +43,7 @@ Tensor<S> scatter_add(const Tensor<S>& x, int axis, const Tensor<Index>& index, 
 /// match those of x (they may be shorter). Negative positions count from the end. Throws IndexError, ShapeError.
 template <class S>
 Tensor<S> gather(const Tensor<S>& x, int axis, const Tensor<Index>& index) {
-  axis = x.shape().axis(axis);
+  axis = x.shape().axis(axis, "gather");
   Tensor<S> y = detail::Access::allocate<S>(index.shape());
   S* out = detail::Access::data(y);
   detail::for_each_gathered("gather", x.shape(), axis, index, [&](Index i, Index from) { out[i] = x.data()[from]; });
@@ -56,7 +56,7 @@ Tensor<S> gather(const Tensor<S>& x, int axis, const Tensor<Index>& index) {
 /// gather. `source` has the shape of `index`. Throws IndexError, ShapeError.
 template <class S>
 Tensor<S> scatter_add(const Tensor<S>& x, int axis, const Tensor<Index>& index, const Tensor<S>& source) {
-  axis = x.shape().axis(axis);
+  axis = x.shape().axis(axis, "scatter_add");
   if (!(source.shape() == index.shape()))
     fail<ShapeError>("scatter_add: source of shape ", source.shape(), " and index of shape ", index.shape(), " must have equal shapes");
   Tensor<S> y = Tensor<S>(x.shape(), std::span<const S>(x.data(), static_cast<std::size_t>(x.size())));
@@ -76,7 +76,7 @@ Tensor<S> add_rows(const Tensor<S>& x, const Shape& shape, int axis, const Tenso
 /// The slices of x at the positions `index` (a vector) of one axis, which becomes index.size() long.
 template <class S>
 Tensor<S> index_select(const Tensor<S>& x, int axis, const Tensor<Index>& index) {
-  axis = x.shape().axis(axis);
+  axis = x.shape().axis(axis, "index_select");
   if (index.rank() != 1) fail<ShapeError>("index_select: index of shape ", index.shape(), ", expected a vector of positions");
   const Index n = x.size(axis), inner = x.shape().product(axis + 1, x.rank()), outer = x.shape().product(0, axis);
   Tensor<S> y = detail::Access::allocate<S>(x.shape().with(axis, index.size()));

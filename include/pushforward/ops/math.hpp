@@ -203,12 +203,12 @@ struct Elu : OfInput {
   double alpha;
   template <class S>
   S value(S x) const {
-    const S below = static_cast<S>(alpha) * math::expm1(x < S(0) ? x : S(0));
+    const S below = static_cast<S>(alpha) * math::expm1(x > S(0) ? S(0) : x);
     return x > S(0) ? x : below;
   }
   template <class S>
   S slope(S x) const {
-    const S below = static_cast<S>(alpha) * math::exp(x < S(0) ? x : S(0));
+    const S below = static_cast<S>(alpha) * math::exp(x > S(0) ? S(0) : x);
     return x > S(0) ? S(1) : below;
   }
   template <class S>
@@ -359,8 +359,8 @@ Tensor<S> pow(const Tensor<S>& x, N exponent) { return detail::apply_function("p
 template <class S>
 Tensor<S> pow(const Tensor<S>& x, const Tensor<S>& y) {
   auto dx = [x, y](const Tensor<S>& g) {
-    const Tensor<S> slope = y * pow(x, where(equal(y, 0), 1, y) - 1);  // y = 0: 0, not 0 * x^-1
-    return sum_to(g * slope, x.shape());
+    const Tensor<S> base = where(equal(x, 0) * equal(y, 0), 1, x);  // 0^0: slope 0, not 0 * 0^-1
+    return sum_to(g * y * pow(base, y - 1), x.shape());
   };
   auto dy = [x, y](const Tensor<S>& g, const Tensor<S>& out) {
     const Tensor<S> at_zero = equal(x, 0) * (y >= 0);

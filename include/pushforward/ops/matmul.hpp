@@ -62,7 +62,8 @@ Tensor<S> matmul(const Tensor<S>& a, const Tensor<S>& b, MatmulOptions t = {}) {
   };
   auto db = [=](const Tensor<S>& g) {
     const bool merge = b.rank() == 2 && a.rank() > 2 && !t.transpose_a;  // one tall product instead of a sum of many
-    const Tensor<S> x = merge ? reshape(a, Shape{a.size() / k, k}) : a, y = merge ? reshape(g, Shape{a.size() / k, n}) : g;
+    const Shape tall = merge ? Shape{g.shape().product(0, g.rank() - 1), k} : a.shape();
+    const Tensor<S> x = reshape(a, tall), y = merge ? reshape(g, tall.with(1, n)) : g;
     return sum_to(t.transpose_b ? matmul(y, x, {true, t.transpose_a}) : matmul(x, y, {!t.transpose_a, false}), b.shape());
   };
   return detail::record("matmul", detail::matmul_values(a, b, t, detail::with_matrix(batch, m, n)), detail::edge(a, da), detail::edge(b, db));
@@ -88,10 +89,10 @@ Tensor<S> record_linear(Tensor<S> values, const Tensor<S>& x, const Tensor<S>& w
   if (!recording_flag() || !(x.tracked() || weight.tracked() || bias.tracked())) return values;
   auto dx = [weight](const Tensor<S>& g) { return matmul(g, weight); };
   auto dw = [x, out = weight.size(0), in = weight.size(1)](const Tensor<S>& g) {
-    const Index rows = out ? g.size() / out : 0;
+    const Index rows = x.shape().product(0, x.rank() - 1);
     return matmul(reshape(g, Shape{rows, out}), reshape(x, Shape{rows, in}), {.transpose_a = true});
   };
-  auto db = [shape = bias.shape()](const Tensor<S>& g) { return sum_to(g, shape); };
+  auto db = [shape = bias.shape()](const Tensor<S>& g) { return shape.size() ? sum_to(g, shape) : Tensor<S>::zeros(shape); };
   return record("linear", std::move(values), edge(x, dx), edge(weight, dw), edge(bias, db));
 }
 

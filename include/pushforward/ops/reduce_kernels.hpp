@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include <pushforward/core/kernel.hpp>
@@ -18,14 +19,14 @@ struct Plus {
 };
 struct Larger {
   template <class S>
-  static constexpr S identity = -std::numeric_limits<S>::infinity();
+  static constexpr S identity = std::is_integral_v<S> ? std::numeric_limits<S>::lowest() : -std::numeric_limits<S>::infinity();
   // NaN wins, as everywhere.
   template <class S>
   static constexpr S combine(S a, S b) { return a > b || a != a ? a : b; }
 };
 struct Smaller {
   template <class S>
-  static constexpr S identity = std::numeric_limits<S>::infinity();
+  static constexpr S identity = std::is_integral_v<S> ? std::numeric_limits<S>::max() : std::numeric_limits<S>::infinity();
   template <class S>
   static constexpr S combine(S a, S b) { return a < b || a != a ? a : b; }
 };

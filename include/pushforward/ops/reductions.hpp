@@ -14,10 +14,10 @@ struct Reduction {
   Shape kept, dropped;  // the result with reduced axes of length 1, and without them
   Index count = 1;      // elements that one result covers
 
-  Reduction(const Shape& shape, const std::vector<int>& axes) {
+  Reduction(const Shape& shape, const std::vector<int>& axes, const char* name) {
     for (int axis : axes) {
-      const int i = shape.axis(axis);
-      if (reduced[i]) fail<ValueError>("reduction: axis ", axis, " of shape ", shape, " is named twice");
+      const int i = shape.axis(axis, name);
+      if (reduced[i]) fail<ValueError>(name, ": axis ", axis, " of shape ", shape, " is named twice, expected each axis once");
       reduced[i] = true;
     }
     finish(shape);
@@ -64,7 +64,7 @@ Tensor<S> sum_over(const Tensor<S>& x, const Reduction& r, bool keep_axes) {
 
 template <class Op, class S>
 Tensor<S> extremum_over(const char* name, const Tensor<S>& x, const Reduction& r, bool keep_axes) {
-  if (r.count == 0) fail<ShapeError>(name, ": the reduced axes of shape ", x.shape(), " have no elements, so there is no extreme value");
+  if (r.count == 0) fail<ShapeError>(name, ": the reduced axes of shape ", x.shape(), " have no elements, expected at least one");
   const Tensor<S> y = reduce_values<Op>(x, r);
   auto rule = [x, y, r](const Tensor<S>& g) {
     const Tensor<S> hits = equal(stop_gradient(x), y);  // equal winners share the gradient
@@ -77,7 +77,7 @@ Tensor<S> extremum_over(const char* name, const Tensor<S>& x, const Reduction& r
 template <class S>
 Tensor<S> product_last(const Tensor<S>& x) {
   const Index n = x.size(-1);
-  if (n == 0) return Tensor<S>::ones(x.shape().with(-1, 1));
+  if (n == 0) return sum_over(x, Reduction(x.shape(), {-1}, "prod"), true) + 1;
   if (n == 1) return x;
   const Index half = n / 2;
   Tensor<S> pairs = slice(x, -1, 0, half) * slice(x, -1, half, 2 * half);
@@ -118,7 +118,7 @@ Tensor<S> logsumexp_over(const Tensor<S>& x, const Reduction& r, bool keep_axes)
 template <class S>
 Tensor<S> sum(const Tensor<S>& x) { return detail::sum_over(x, detail::Reduction(x.shape()), false); }
 template <class S>
-Tensor<S> sum(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) { return detail::sum_over(x, detail::Reduction(x.shape(), axes), keep_axes); }
+Tensor<S> sum(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) { return detail::sum_over(x, detail::Reduction(x.shape(), axes, "sum"), keep_axes); }
 template <class S>
 Tensor<S> sum(const Tensor<S>& x, int axis, bool keep_axes = false) { return sum(x, std::vector<int>{axis}, keep_axes); }
 
@@ -127,7 +127,7 @@ template <class S>
 Tensor<S> mean(const Tensor<S>& x) { return sum(x) / static_cast<S>(x.size()); }
 template <class S>
 Tensor<S> mean(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) {
-  return sum(x, axes, keep_axes) / static_cast<S>(detail::Reduction(x.shape(), axes).count);
+  return sum(x, axes, keep_axes) / static_cast<S>(detail::Reduction(x.shape(), axes, "mean").count);
 }
 template <class S>
 Tensor<S> mean(const Tensor<S>& x, int axis, bool keep_axes = false) { return mean(x, std::vector<int>{axis}, keep_axes); }
@@ -136,7 +136,7 @@ Tensor<S> mean(const Tensor<S>& x, int axis, bool keep_axes = false) { return me
 template <class S>
 Tensor<S> prod(const Tensor<S>& x) { return detail::product_over(x, detail::Reduction(x.shape()), false); }
 template <class S>
-Tensor<S> prod(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) { return detail::product_over(x, detail::Reduction(x.shape(), axes), keep_axes); }
+Tensor<S> prod(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) { return detail::product_over(x, detail::Reduction(x.shape(), axes, "prod"), keep_axes); }
 template <class S>
 Tensor<S> prod(const Tensor<S>& x, int axis, bool keep_axes = false) { return prod(x, std::vector<int>{axis}, keep_axes); }
 
@@ -144,7 +144,7 @@ Tensor<S> prod(const Tensor<S>& x, int axis, bool keep_axes = false) { return pr
 template <class S>
 Tensor<S> max(const Tensor<S>& x) { return detail::extremum_over<detail::Larger>("max", x, detail::Reduction(x.shape()), false); }
 template <class S>
-Tensor<S> max(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) { return detail::extremum_over<detail::Larger>("max", x, detail::Reduction(x.shape(), axes), keep_axes); }
+Tensor<S> max(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) { return detail::extremum_over<detail::Larger>("max", x, detail::Reduction(x.shape(), axes, "max"), keep_axes); }
 template <class S>
 Tensor<S> max(const Tensor<S>& x, int axis, bool keep_axes = false) { return max(x, std::vector<int>{axis}, keep_axes); }
 
@@ -152,21 +152,21 @@ Tensor<S> max(const Tensor<S>& x, int axis, bool keep_axes = false) { return max
 template <class S>
 Tensor<S> min(const Tensor<S>& x) { return detail::extremum_over<detail::Smaller>("min", x, detail::Reduction(x.shape()), false); }
 template <class S>
-Tensor<S> min(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) { return detail::extremum_over<detail::Smaller>("min", x, detail::Reduction(x.shape(), axes), keep_axes); }
+Tensor<S> min(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) { return detail::extremum_over<detail::Smaller>("min", x, detail::Reduction(x.shape(), axes, "min"), keep_axes); }
 template <class S>
 Tensor<S> min(const Tensor<S>& x, int axis, bool keep_axes = false) { return min(x, std::vector<int>{axis}, keep_axes); }
 
-/// The position of the largest element along one axis, which is dropped; the first of equal ones.
+/// The position of the largest element along one axis, which is dropped; the first of equal ones, or of NaN.
 template <class S>
 Tensor<Index> argmax(const Tensor<S>& x, int axis = -1) {
-  axis = x.shape().axis(axis);
+  axis = x.shape().axis(axis, "argmax");
   const Index n = x.size(axis), inner = x.shape().product(axis + 1, x.rank());
-  if (n == 0) fail<ShapeError>("argmax: axis ", axis, " of shape ", x.shape(), " has no elements");
+  if (n == 0) fail<ShapeError>("argmax: axis ", axis, " of shape ", x.shape(), " has no elements, expected at least one");
   return Tensor<Index>::generate(x.shape().without(axis), [&](Index at) {
     const S* line = x.data() + at / inner * n * inner + at % inner;
     Index best = 0;
-    for (Index i = 1; i < n; ++i)
-      if (line[i * inner] > line[best * inner]) best = i;
+    for (Index i = 1; i < n && line[best * inner] == line[best * inner]; ++i)
+      if (!(line[i * inner] <= line[best * inner])) best = i;  // the first NaN wins, as in max
     return best;
   });
 }
@@ -174,7 +174,7 @@ Tensor<Index> argmax(const Tensor<S>& x, int axis = -1) {
 /// The mean squared deviation from the mean over `axes`, divided by count - `correction` (1: unbiased).
 template <class S>
 Tensor<S> var(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false, int correction = 0) {
-  const Index count = detail::Reduction(x.shape(), axes).count;
+  const Index count = detail::Reduction(x.shape(), axes, "var").count;
   if (count <= correction) fail<ShapeError>("var: ", count, " elements with correction ", correction, "; expected more elements than the correction");
   return sum(square(x - mean(x, axes, true)), axes, keep_axes) / static_cast<S>(count - correction);
 }
@@ -206,7 +206,7 @@ Tensor<S> norm(const Tensor<S>& x, int axis, bool keep_axes = false) { return no
 template <class S>
 Tensor<S> logsumexp(const Tensor<S>& x) { return detail::logsumexp_over(x, detail::Reduction(x.shape()), false); }
 template <class S>
-Tensor<S> logsumexp(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) { return detail::logsumexp_over(x, detail::Reduction(x.shape(), axes), keep_axes); }
+Tensor<S> logsumexp(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) { return detail::logsumexp_over(x, detail::Reduction(x.shape(), axes, "logsumexp"), keep_axes); }
 template <class S>
 Tensor<S> logsumexp(const Tensor<S>& x, int axis, bool keep_axes = false) { return logsumexp(x, std::vector<int>{axis}, keep_axes); }
 
@@ -238,6 +238,6 @@ Tensor<S> cumulative_sum(const Tensor<S>& x, int axis, bool backwards) {
 
 /// Running sums along one axis: y[i] = x[0] + ... + x[i].
 template <class S>
-Tensor<S> cumsum(const Tensor<S>& x, int axis = -1) { return detail::cumulative_sum(x, x.shape().axis(axis), false); }
+Tensor<S> cumsum(const Tensor<S>& x, int axis = -1) { return detail::cumulative_sum(x, x.shape().axis(axis, "cumsum"), false); }
 
 }  // namespace pushforward

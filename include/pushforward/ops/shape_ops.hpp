@@ -97,17 +97,15 @@ Tensor<S> reshape(const Tensor<S>& x, const Shape& shape) {
 template <class S>
 Tensor<S> reshape(const Tensor<S>& x, std::initializer_list<Index> lengths) {
   std::vector<Index> axes(lengths);
-  Index known = 1;
   int inferred = -1;
   for (std::size_t i = 0; i < axes.size(); ++i) {
-    if (axes[i] == -1) {
-      if (inferred >= 0) fail<ShapeError>("reshape: two lengths are -1; only one can be inferred");
-      inferred = static_cast<int>(i);
-    } else {
-      known *= axes[i];
-    }
+    if (axes[i] != -1) continue;
+    if (inferred >= 0) fail<ShapeError>("reshape: two lengths are -1; only one can be inferred");
+    inferred = static_cast<int>(i);
   }
   if (inferred >= 0) {
+    axes[static_cast<std::size_t>(inferred)] = 1;
+    const Index known = Shape(std::span<const Index>(axes)).size();
     if (known == 0 || x.size() % known != 0)
       fail<ShapeError>("reshape: ", x.size(), " elements of shape ", x.shape(), " cannot be split by the known lengths (product ", known, ")");
     axes[static_cast<std::size_t>(inferred)] = x.size() / known;
@@ -138,7 +136,7 @@ Tensor<S> permute(const Tensor<S>& x, std::vector<int> order) {
   detail::Walk walk(x.shape());
   for (int i = 0; i < x.rank(); ++i) {
     int& axis = order[static_cast<std::size_t>(i)];
-    axis = x.shape().axis(axis);
+    axis = x.shape().axis(axis, "permute");
     if (inverse[static_cast<std::size_t>(axis)] != -1) fail<ValueError>("permute: axis ", axis, " is named twice; expected each axis once");
     inverse[static_cast<std::size_t>(axis)] = i;
     walk.shape = walk.shape.with(i, x.size(axis));
@@ -164,7 +162,7 @@ template <class S>
 Tensor<S> transpose(const Tensor<S>& x, int i = -2, int j = -1) {
   std::vector<int> order(static_cast<std::size_t>(x.rank()));
   std::iota(order.begin(), order.end(), 0);
-  std::swap(order[static_cast<std::size_t>(x.shape().axis(i))], order[static_cast<std::size_t>(x.shape().axis(j))]);
+  std::swap(order[static_cast<std::size_t>(x.shape().axis(i, "transpose"))], order[static_cast<std::size_t>(x.shape().axis(j, "transpose"))]);
   return permute(x, order);
 }
 
@@ -214,9 +212,10 @@ Tensor<S> place_range(const Tensor<S>& x, const Shape& shape, const AxisRange& r
 /// beyond it; a negative step walks backwards from `start` down to, without, `stop` (use flip for a whole axis).
 template <class S>
 Tensor<S> slice(const Tensor<S>& x, int axis, Index start, Index stop, Index step = 1) {
-  axis = x.shape().axis(axis);
+  axis = x.shape().axis(axis, "slice");
   const Index n = x.size(axis);
   if (step == 0) fail<ValueError>("slice: the step is 0; expected a positive or negative step");
+  step = std::clamp(step, -n - 1, n + 1);  // a longer one meets no second element either
   if (start < 0) start += n;
   if (stop < 0) stop += n;
   start = std::clamp(start, step > 0 ? Index{0} : Index{-1}, step > 0 ? n : n - 1);
@@ -228,7 +227,7 @@ Tensor<S> slice(const Tensor<S>& x, int axis, Index start, Index stop, Index ste
 /// Position `index` of one axis, which is dropped. Throws IndexError.
 template <class S>
 Tensor<S> select(const Tensor<S>& x, int axis, Index index) {
-  axis = x.shape().axis(axis);
+  axis = x.shape().axis(axis, "select");
   const Index n = x.size(axis), at = index < 0 ? index + n : index;
   if (at < 0 || at >= n) fail<IndexError>("select: index ", index, " is out of range on axis ", axis, " of shape ", x.shape());
   return squeeze(detail::take_range(x, {axis, at, 1, 1}), axis);
@@ -237,7 +236,7 @@ Tensor<S> select(const Tensor<S>& x, int axis, Index index) {
 /// The order of the elements of one axis reversed.
 template <class S>
 Tensor<S> flip(const Tensor<S>& x, int axis = -1) {
-  axis = x.shape().axis(axis);
+  axis = x.shape().axis(axis, "flip");
   return x.empty() ? x : detail::take_range(x, {axis, x.size(axis) - 1, x.size(axis), -1});
 }
 
@@ -281,7 +280,7 @@ class ConcatNode final : public Node<S> {
 template <class S>
 Tensor<S> concat(const std::vector<Tensor<S>>& parts, int axis) {
   if (parts.empty()) fail<ShapeError>("concat: got no tensors, expected at least one");
-  axis = parts[0].shape().axis(axis);
+  axis = parts[0].shape().axis(axis, "concat");
   Index total = 0;
   bool tracked = false;
   for (const Tensor<S>& part : parts) {
@@ -323,14 +322,20 @@ Tensor<S> stack(std::initializer_list<Tensor<S>> parts, int axis = 0) { return s
 /// Parts of the given lengths along one axis, which must add up to its length. Throws ShapeError.
 template <class S>
 std::vector<Tensor<S>> split(const Tensor<S>& x, const std::vector<Index>& lengths, int axis = -1) {
-  axis = x.shape().axis(axis);
-  if (std::accumulate(lengths.begin(), lengths.end(), Index{0}) != x.size(axis))
-    fail<ShapeError>("split: the lengths add up to ", std::accumulate(lengths.begin(), lengths.end(), Index{0}), ", but axis ", axis,
-                     " of shape ", x.shape(), " has length ", x.size(axis));
+  axis = x.shape().axis(axis, "split");
+  Index total = 0;
+  for (Index length : lengths) {
+    if (length < 0 || length > x.size(axis) - total)
+      fail<ShapeError>("split: length ", length, " at ", total, " does not fit into axis ", axis, " of shape ", x.shape(), ", expected 0 to ",
+                       x.size(axis) - total);
+    total += length;
+  }
+  if (total != x.size(axis))
+    fail<ShapeError>("split: the lengths add up to ", total, ", but axis ", axis, " of shape ", x.shape(), " has length ", x.size(axis),
+                     "; they must be equal");
   std::vector<Tensor<S>> parts;
   Index start = 0;
   for (Index length : lengths) {
-    if (length < 0) fail<ShapeError>("split: length ", length, " is negative");
     parts.push_back(detail::take_range(x, {axis, start, length, 1}));
     start += length;
   }
@@ -339,7 +344,7 @@ std::vector<Tensor<S>> split(const Tensor<S>& x, const std::vector<Index>& lengt
 /// `parts` equal parts along one axis: `auto [mean, log_std] = split<2>(x)`. Throws ShapeError if they cannot be equal.
 template <int Parts, class S>
 std::array<Tensor<S>, Parts> split(const Tensor<S>& x, int axis = -1) {
-  axis = x.shape().axis(axis);
+  axis = x.shape().axis(axis, "split");
   if (x.size(axis) % Parts != 0)
     fail<ShapeError>("split: axis ", axis, " of shape ", x.shape(), " cannot be split into ", Parts, " equal parts");
   std::array<Tensor<S>, Parts> parts;
@@ -351,7 +356,7 @@ std::array<Tensor<S>, Parts> split(const Tensor<S>& x, int axis = -1) {
 /// `before` and `after` copies of `value` around one axis.
 template <class S>
 Tensor<S> pad(const Tensor<S>& x, int axis, Index before, Index after, double value = 0) {
-  axis = x.shape().axis(axis);
+  axis = x.shape().axis(axis, "pad");
   if (before < 0 || after < 0) fail<ValueError>("pad: got ", before, " before and ", after, " after, expected no negative numbers; use slice to cut");
   const detail::AxisRange range{axis, before, x.size(axis), 1};
   const Shape shape = x.shape().with(axis, before + x.size(axis) + after);
@@ -363,7 +368,7 @@ Tensor<S> pad(const Tensor<S>& x, int axis, Index before, Index after, double va
 /// The elements of one axis shifted by `shift` places towards the end, those that fall out coming in again at the front.
 template <class S>
 Tensor<S> roll(const Tensor<S>& x, Index shift, int axis = -1) {
-  axis = x.shape().axis(axis);
+  axis = x.shape().axis(axis, "roll");
   const Index n = x.size(axis);
   if (n == 0) return x;
   const Index head = ((shift % n) + n) % n;

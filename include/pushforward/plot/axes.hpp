@@ -56,7 +56,7 @@ inline std::string number_label(double value, double step, double largest) {
 // About `count` ticks at multiples of 1, 2 or 5 times a power of ten.
 inline std::vector<Tick> linear_ticks(const Range& range, double count) {
   const double raw = (range.high - range.low) / std::max(1.0, count), power = std::pow(10, std::floor(std::log10(raw)));
-  const double ratio = raw / power, step = power * (ratio <= 1.001 ? 1 : ratio <= 2.001 ? 2 : ratio <= 5.001 ? 5 : 10);
+  const double ratio = raw / power, step = power * (ratio <= 1.12 ? 1 : ratio <= 2.24 ? 2 : ratio <= 5.6 ? 5 : 10);
   const double largest = std::max(std::abs(range.low), std::abs(range.high));
   std::vector<Tick> ticks;
   for (double k = std::ceil(range.low / step - 1e-9); k * step <= range.high + step * 1e-9 && ticks.size() < 100; ++k)
@@ -83,8 +83,8 @@ inline std::vector<Tick> log_ticks(const Range& range, double count) {
 }
 
 struct AxesOptions {
-  std::string title, x_label, y_label;
-  Range x_range, y_range;
+  std::string title = {}, x_label = {}, y_label = {};
+  Range x_range = {}, y_range = {};
   bool log_x = false, log_y = false;
   bool equal = false;     // One unit is as long across as up.
   bool decorated = true;  // Ticks and labels.
@@ -255,6 +255,7 @@ class LegendBox {
   }
 
   bool empty() const { return entries_.empty(); }
+  std::size_t entries() const { return entries_.size(); }
   double width() const { return width_; }
 
   // The place for it in `box`: the corner asked for, or the one with the fewest of the positions; how many it hides.

@@ -63,9 +63,8 @@ inline void draw_scatter(Canvas& canvas, const Rect& cell, const std::vector<Ser
     for (const Series& series : all)
       for (const Point& p : series.points) positions.push_back(axes.position(p));
     place = legend.place(options.legend, axes.box(), positions);
-    const bool hides =
-        options.legend == Legend::automatic && static_cast<double>(place.second) > 0.004 * static_cast<double>(total);
-    if (hides || options.legend == Legend::outside) {
+    const bool hides = place.second > total / 250 || legend.entries() > 6;
+    if (options.legend == Legend::outside || (options.legend == Legend::automatic && hides)) {
       axes = Axes("scatter", cell, look, data, legend.width());
       place = legend.place(Legend::outside, axes.box(), {});
     }

@@ -1,0 +1,82 @@
+// What a density and a distribution are: the questions that every model family answers.
+#pragma once
+
+#include <concepts>
+#include <type_traits>
+
+#include <pushforward/autodiff/tensor.hpp>
+#include <pushforward/core/random.hpp>
+
+namespace pushforward {
+
+/// Something that scores data: `log_prob(x)` gives log p(x) in nats, one number per event.
+///
+/// The event is the last axis: x [n, d] -> [n], x [k, n, d] -> [k, n].
+template <class D, class S = float>
+concept Density = requires(const D& density, const Tensor<S>& x) {
+  { density.log_prob(x) } -> std::convertible_to<Tensor<S>>;
+};
+
+/// A density that can be drawn from: `sample(n, rng)` gives n independent draws along a new first axis.
+template <class D, class S = float>
+concept Distribution = Density<D, S> && requires(const D& distribution, Index n, Rng& rng) {
+  { distribution.sample(n, rng) } -> std::convertible_to<Tensor<S>>;
+};
+
+/// A distribution whose draws are a differentiable function of its parameters and of noise: `rsample(n, rng)`.
+template <class D, class S = float>
+concept Reparameterized = Density<D, S> && requires(const D& distribution, Index n, Rng& rng) {
+  { distribution.rsample(n, rng) } -> std::convertible_to<Tensor<S>>;
+};
+
+/// Draws, and the logarithm of their density in nats.
+template <class S = float>
+struct Draws {
+  Tensor<S> value;     ///< [n, ...]
+  Tensor<S> log_prob;  ///< [n, ...] without the event axis
+};
+
+namespace detail {
+
+template <class T>
+struct ScalarArgument {
+  using type = float;
+};
+template <template <class> class M, std::floating_point S>
+struct ScalarArgument<M<S>> {
+  using type = S;
+};
+template <class T>
+struct ScalarOf : ScalarArgument<T> {};
+template <class T>
+  requires requires { typename T::Scalar; }
+struct ScalarOf<T> {
+  using type = typename T::Scalar;
+};
+// The scalar that a part computes in: its Scalar, or its only template argument, or float.
+template <class T>
+using scalar_of = typename ScalarOf<T>::type;
+
+// Draws of `distribution` and their log-density, by the way that the distribution has for it.
+template <class S, class D>
+Draws<S> draw_with_log_prob(const D& distribution, Index n, Rng& rng) {
+  if constexpr (requires { distribution.sample_and_log_prob(n, rng); }) {
+    return distribution.sample_and_log_prob(n, rng);
+  } else {
+    const Tensor<S> x = distribution.sample(n, rng);
+    return {x, distribution.log_prob(x)};
+  }
+}
+template <class S, class D>
+Draws<S> rdraw_with_log_prob(const D& distribution, Index n, Rng& rng) {
+  if constexpr (requires { distribution.rsample_and_log_prob(n, rng); }) {
+    return distribution.rsample_and_log_prob(n, rng);
+  } else {
+    const Tensor<S> x = distribution.rsample(n, rng);
+    return {x, distribution.log_prob(x)};
+  }
+}
+
+}  // namespace detail
+
+}  // namespace pushforward

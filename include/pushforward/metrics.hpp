@@ -1,0 +1,5 @@
+// Metrics: likelihoods, distances between samples, mode coverage.
+#pragma once
+
+#include <pushforward/metrics/likelihood.hpp>
+#include <pushforward/metrics/samples.hpp>

@@ -1,0 +1,87 @@
+// mle and map: training by the likelihood itself.
+#pragma once
+
+#include <type_traits>
+
+#include <pushforward/nn/module.hpp>
+#include <pushforward/ops/math.hpp>
+#include <pushforward/objectives/objective.hpp>
+#include <pushforward/ops/reductions.hpp>
+
+namespace pushforward {
+
+/// Maximum likelihood: - mean of log p(x) over a batch, in nats per example.
+struct MaximumLikelihood {
+  template <class Model, class Batch>
+    requires requires(const Model& model, const Batch& batch) { model.log_prob(batch); }
+  auto operator()(const Model& model, const Batch& batch) const {
+    return -mean(model.log_prob(batch));
+  }
+  /// For a density that draws while it scores (dequantization noise, say): `log_prob(x, rng)`.
+  template <class Model, class Batch>
+    requires requires(const Model& model, const Batch& batch, Rng& rng) { model.log_prob(batch, rng); }
+  auto operator()(const Model& model, const Batch& batch, Rng& rng) const {
+    return -mean(model.log_prob(batch, rng));
+  }
+};
+
+/// The objective `fit(flow, data, mle, ...)`: - mean of log p(x), in nats per example.
+inline constexpr MaximumLikelihood mle{};
+
+/// A normal prior on every parameter.
+struct MapOptions {
+  double weight_std = 1.0;  ///< standard deviation of the prior
+  Index examples = 1;       ///< size of the training set that shares the prior
+};
+
+/// What `map` gives: mle plus the prior's share of one example.
+template <class LogPrior>
+struct MaximumAPosteriori {
+  LogPrior log_prior;
+  Index examples = 1;
+
+  template <class Model, class Batch>
+  auto operator()(const Model& model, const Batch& batch, Rng& rng) const {
+    return evaluate_objective(mle, model, batch, rng) - log_prior(model) / static_cast<double>(examples);
+  }
+};
+
+/// The logarithm of a normal prior N(0, std^2) on every parameter of a model, up to a constant: - sum w^2 / (2 std^2).
+struct NormalPrior {
+  double std = 1.0;
+
+  template <class Model>
+  auto operator()(const Model& model) const {
+    using S = std::conditional_t<has_parameters<Model, double>(), double, float>;
+    Tensor<S> total = Tensor<S>::scalar(S(0));
+    for_each_parameter<S>(model, [&](const Path&, const Parameter<S>& p) { total = total + sum(square(p.tensor())); });
+    return total * (-0.5 / (std * std));
+  }
+
+ private:
+  template <class Model, class S>
+  static constexpr bool has_parameters() {
+    if constexpr (requires { typename Model::Scalar; })
+      return std::is_same_v<typename Model::Scalar, S>;
+    else
+      return false;
+  }
+};
+
+/// Maximum a posteriori with a normal prior on every parameter: - mean log p(x) + sum w^2 / (2 std^2 examples).
+///
+/// The loss is in nats per example, so the prior is divided by the size of the training set. Throws ValueError for a
+/// standard deviation or number of examples that is not positive.
+inline MaximumAPosteriori<NormalPrior> map(MapOptions options) {
+  if (!(options.weight_std > 0)) fail<ValueError>("map: .weight_std is ", options.weight_std, ", expected a positive number");
+  if (options.examples < 1) fail<ValueError>("map: .examples is ", options.examples, ", expected the size of the training set");
+  return {{options.weight_std}, options.examples};
+}
+/// Maximum a posteriori with a prior of your own: `log_prior(model)` gives one number in nats.
+template <class LogPrior>
+MaximumAPosteriori<LogPrior> map(LogPrior log_prior, Index examples) {
+  if (examples < 1) fail<ValueError>("map: got ", examples, " examples, expected the size of the training set");
+  return {std::move(log_prior), examples};
+}
+
+}  // namespace pushforward
