@@ -1,6 +1,5 @@
 // A lambda that captures a layer would hide its parameters.
-// expect: pushforward: a layer of Sequential holds state but is not a module, so its parameters would be missed in
-// silence.
+// expect: pushforward: a layer of Sequential holds state but is not a module, so its parameters would be missed
 #include <pushforward/nn.hpp>
 
 int main() {

@@ -1,4 +1,4 @@
-#include "pushforward/ops/gemm.hpp"
+#include <pushforward/ops/gemm.hpp>
 
 #include <array>
 #include <cmath>

@@ -21,7 +21,7 @@ constexpr double inf = std::numeric_limits<double>::infinity();
 
 /// For every position of the result, the elements of x (in double) that are reduced to it; then f of them.
 template <class S, class F>
-Tensor<double> reduce(const Tensor<S>& x, const std::vector<int>& axes, bool keep, const F& f) {
+Tensor<double> by_definition(const Tensor<S>& x, const std::vector<int>& axes, bool keep, const F& f) {
   std::vector<bool> reduced(static_cast<std::size_t>(x.rank()));
   for (int axis : axes) reduced[static_cast<std::size_t>(axis < 0 ? axis + x.rank() : axis)] = true;
   Position kept = support::lengths_of(x.shape()), dropped;
@@ -74,11 +74,11 @@ void check_reductions(const Tensor<S>& x, const std::vector<int>& axes, bool kee
   std::string names;
   for (int axis : axes) names += std::to_string(axis) + " ";
   INFO("shape " << x.shape().str() << ", axes " << names << (keep ? "kept" : "dropped"));
-  expect_equal(pf::sum(x, axes, keep), reduce(x, axes, keep, sum_of), within);
-  expect_equal(pf::mean(x, axes, keep), reduce(x, axes, keep, mean_of), within);
-  expect_equal(pf::prod(x, axes, keep), reduce(x, axes, keep, product_of), within);
-  expect_equal(pf::norm(x, axes, keep), reduce(x, axes, keep, norm_of), within);
-  expect_equal(pf::logsumexp(x, axes, keep), reduce(x, axes, keep, logsumexp_of), within);
+  expect_equal(pf::sum(x, axes, keep), by_definition(x, axes, keep, sum_of), within);
+  expect_equal(pf::mean(x, axes, keep), by_definition(x, axes, keep, mean_of), within);
+  expect_equal(pf::prod(x, axes, keep), by_definition(x, axes, keep, product_of), within);
+  expect_equal(pf::norm(x, axes, keep), by_definition(x, axes, keep, norm_of), within);
+  expect_equal(pf::logsumexp(x, axes, keep), by_definition(x, axes, keep, logsumexp_of), within);
   Index count = 1;
   for (int axis : axes) count *= x.size(axis);
   if (count == 0) {
@@ -87,9 +87,9 @@ void check_reductions(const Tensor<S>& x, const std::vector<int>& axes, bool kee
     CHECK_THROWS_AS(pf::var(x, axes, keep), pf::ShapeError);
     return;
   }
-  expect_equal(pf::max(x, axes, keep), reduce(x, axes, keep, [](Group g) { return *std::max_element(g.begin(), g.end()); }));
-  expect_equal(pf::min(x, axes, keep), reduce(x, axes, keep, [](Group g) { return *std::min_element(g.begin(), g.end()); }));
-  expect_equal(pf::var(x, axes, keep), reduce(x, axes, keep, variance_of), within);
+  expect_equal(pf::max(x, axes, keep), by_definition(x, axes, keep, [](Group g) { return *std::max_element(g.begin(), g.end()); }));
+  expect_equal(pf::min(x, axes, keep), by_definition(x, axes, keep, [](Group g) { return *std::min_element(g.begin(), g.end()); }));
+  expect_equal(pf::var(x, axes, keep), by_definition(x, axes, keep, variance_of), within);
 }
 
 }  // namespace
@@ -111,9 +111,9 @@ TEST_CASE("long rows, columns and middles take other loops and give the same sum
     const Tensor<double> x = dice.tensor(shape);
     for (int axis = 0; axis < shape.rank(); ++axis) {
       INFO(shape.str() << " over " << axis);
-      expect_equal(pf::sum(x, axis), reduce(x, {axis}, false, sum_of), 1e-12);
-      expect_equal(pf::max(x, axis), reduce(x, {axis}, false, [](Group g) { return *std::max_element(g.begin(), g.end()); }));
-      expect_equal(pf::min(x, axis), reduce(x, {axis}, false, [](Group g) { return *std::min_element(g.begin(), g.end()); }));
+      expect_equal(pf::sum(x, axis), by_definition(x, {axis}, false, sum_of), 1e-12);
+      expect_equal(pf::max(x, axis), by_definition(x, {axis}, false, [](Group g) { return *std::max_element(g.begin(), g.end()); }));
+      expect_equal(pf::min(x, axis), by_definition(x, {axis}, false, [](Group g) { return *std::min_element(g.begin(), g.end()); }));
     }
     CHECK(pf::sum(x).item() == Approx(x.sum()).margin(1e-11));
     CHECK(pf::max(x).item() == x.max());
@@ -127,12 +127,12 @@ TEST_CASE("without axes everything is reduced to a scalar") {
     const Tensor<double> x = dice.tensor(dice.shape(0, 6, 3));
     std::vector<int> all;
     for (int axis = 0; axis < x.rank(); ++axis) all.push_back(axis);
-    expect_equal(pf::sum(x), reduce(x, all, false, sum_of), 1e-13);
-    expect_equal(pf::mean(x), reduce(x, all, false, mean_of), 1e-13);
-    expect_equal(pf::prod(x), reduce(x, all, false, product_of), 1e-13);
-    expect_equal(pf::norm(x), reduce(x, all, false, norm_of), 1e-13);
-    expect_equal(pf::logsumexp(x), reduce(x, all, false, logsumexp_of), 1e-13);
-    if (!x.empty()) expect_equal(pf::var(x), reduce(x, all, false, variance_of), 1e-13);
+    expect_equal(pf::sum(x), by_definition(x, all, false, sum_of), 1e-13);
+    expect_equal(pf::mean(x), by_definition(x, all, false, mean_of), 1e-13);
+    expect_equal(pf::prod(x), by_definition(x, all, false, product_of), 1e-13);
+    expect_equal(pf::norm(x), by_definition(x, all, false, norm_of), 1e-13);
+    expect_equal(pf::logsumexp(x), by_definition(x, all, false, logsumexp_of), 1e-13);
+    if (!x.empty()) expect_equal(pf::var(x), by_definition(x, all, false, variance_of), 1e-13);
   }
 }
 
@@ -197,7 +197,7 @@ TEST_CASE("argmax names the first of the largest along an axis") {
       CHECK_THROWS_AS(pf::argmax(x, axis), pf::ShapeError);
       continue;
     }
-    expect_equal(pf::argmax(x, axis), reduce(x, {axis}, false, [](Group g) { return static_cast<double>(std::max_element(g.begin(), g.end()) - g.begin()); }));
+    expect_equal(pf::argmax(x, axis), by_definition(x, {axis}, false, [](Group g) { return static_cast<double>(std::max_element(g.begin(), g.end()) - g.begin()); }));
   }
   // NaN is the largest, as for max.
   expect_equal(pf::argmax(Tensor<double>({3, 3}, {1, NAN, 2, NAN, 1, NAN, 0, 2, NAN})), Tensor<Index>{1, 0, 2});

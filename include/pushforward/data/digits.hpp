@@ -22,14 +22,15 @@ template <class S = float>
 struct Digits {
   Tensor<S> images;      ///< [n, 784], rows of 28 x 28 pixels, 0 (background) to 1 (ink)
   Tensor<Index> labels;  ///< [n]
-  /// [n, 6]: slant (shift to the right for each unit upwards), thickness (pixels), size (pixels, the longer side), x and
-  /// y (pixels, of the center of ink from the center of the image, right and down), rotation (radians, clockwise).
+  /// [n, 6]: slant (shift to the right for each unit upwards), thickness (pixels), size (pixels, the longer side), x
+  /// and y (pixels, of the center of ink from the center of the image, right and down), rotation (radians, clockwise).
   Tensor<S> attributes;
 };
 
 namespace detail {
 
 inline constexpr Index digit_side = 28, digit_attributes = 6;
+inline constexpr double image_middle = 0.5 * static_cast<double>(digit_side - 1);
 
 // The hand that writes one digit: the attributes, then what nobody asks for.
 struct Hand {
@@ -98,33 +99,25 @@ inline void trace(const std::vector<Knot>& knots, const Hand& hand, std::vector<
     for (int k = starts ? 0 : 1; k <= pieces; ++k) {
       const double u = static_cast<double>(k) / pieces, along = static_cast<double>(i) + u;
       const double pressure = 1 + hand.swell * std::sin(0.9 * along + hand.swell_phase);
-      path.push_back({spline(p0.x, p1.x, p2.x, p3.x, u), spline(p0.y, p1.y, p2.y, p3.y, u), 0.5 * hand.thickness * pressure,
-                      k == pieces && p2.pen == Pen::lift});
+      path.push_back({spline(p0.x, p1.x, p2.x, p3.x, u), spline(p0.y, p1.y, p2.y, p3.y, u),
+                      0.5 * hand.thickness * pressure, k == pieces && p2.pen == Pen::lift});
     }
   }
 }
 
-// Scales the path to the hand's size and puts its center of ink in the middle of the image, as MNIST does.
+// Scales the path to the hand's size, in the middle of the image.
 inline void fit_to_image(std::vector<Ink>& path, const Hand& hand) {
-  double left = path[0].x, right = left, top = path[0].y, bottom = top, mass = 0, mean_x = 0, mean_y = 0;
-  for (std::size_t i = 0; i < path.size(); ++i) {
-    const Ink& p = path[i];
+  double left = path[0].x, right = left, top = path[0].y, bottom = top;
+  for (const Ink& p : path) {
     left = std::min(left, p.x);
     right = std::max(right, p.x);
     top = std::min(top, p.y);
     bottom = std::max(bottom, p.y);
-    if (i + 1 == path.size() || p.gap_after) continue;
-    const Ink& q = path[i + 1];
-    const double weight = std::hypot(q.x - p.x, q.y - p.y);
-    mass += weight;
-    mean_x += weight * 0.5 * (p.x + q.x);
-    mean_y += weight * 0.5 * (p.y + q.y);
   }
   const double extent = std::max({right - left, bottom - top, 0.1}), scale = (hand.size - hand.thickness) / extent;
-  const double middle = 0.5 * static_cast<double>(digit_side - 1);
   for (Ink& p : path) {
-    p.x = middle + hand.x + scale * (p.x - mean_x / mass);
-    p.y = middle + hand.y + scale * (p.y - mean_y / mass);
+    p.x = image_middle + scale * (p.x - 0.5 * (left + right));
+    p.y = image_middle + scale * (p.y - 0.5 * (top + bottom));
   }
 }
 
@@ -132,7 +125,9 @@ inline void fit_to_image(std::vector<Ink>& path, const Hand& hand) {
 inline void draw_segment(const Ink& a, const Ink& b, double* pixels) {
   constexpr double softness = 1.25;
   const double reach = std::max(a.half, b.half) + 0.5 * softness;
-  const auto clip = [](double at) { return static_cast<Index>(std::clamp(at, 0.0, static_cast<double>(digit_side - 1))); };
+  const auto clip = [](double at) {
+    return static_cast<Index>(std::clamp(at, 0.0, static_cast<double>(digit_side - 1)));
+  };
   const Index left = clip(std::ceil(std::min(a.x, b.x) - reach)), right = clip(std::floor(std::max(a.x, b.x) + reach));
   const Index top = clip(std::ceil(std::min(a.y, b.y) - reach)), bottom = clip(std::floor(std::max(a.y, b.y) + reach));
   const double dx = b.x - a.x, dy = b.y - a.y, inverse = 1 / std::max(dx * dx + dy * dy, 1e-12);
@@ -165,9 +160,30 @@ struct DigitPainter {
     place_knots(choose_skeleton(digit, rng.uniform()).knots, hand, rng, placed);
     trace(placed, hand, path);
     fit_to_image(path, hand);
+    draw();
+    move_ink_to(image_middle + hand.x, image_middle + hand.y);
+    draw();
+  }
+
+ private:
+  void draw() {
     std::fill(std::begin(pixels), std::end(pixels), 0.0);
     for (std::size_t i = 0; i + 1 < path.size(); ++i)
       if (!path[i].gap_after) draw_segment(path[i], path[i + 1], pixels);
+  }
+  // Moves the path so that the center of the ink now drawn comes to (x, y), as MNIST was centered.
+  void move_ink_to(double x, double y) {
+    double ink = 0, at_x = 0, at_y = 0;
+    for (Index j = 0; j < digit_side * digit_side; ++j) {
+      ink += pixels[j];
+      at_x += pixels[j] * static_cast<double>(j % digit_side);
+      at_y += pixels[j] * static_cast<double>(j / digit_side);
+    }
+    if (!(ink > 0)) return;
+    for (Ink& p : path) {
+      p.x += x - at_x / ink;
+      p.y += y - at_y / ink;
+    }
   }
 };
 
@@ -184,9 +200,9 @@ inline void check_digits(Index n, const DigitsOptions& options) {
 /// n handwritten digits, drawn by the library: 28 x 28 pixels with labels and the attributes of each drawing.
 ///
 /// Every digit has three ways of being written, as strokes along Catmull-Rom splines; slant, thickness, size, position,
-/// rotation, proportions, tremor and the pressure of the pen vary from one to the next. Like those of MNIST they stand in
-/// a box of about 20 pixels, centered by their ink, which is about 0.13 of the image. Digit i depends on the generator and i
-/// only. Throws ValueError for a negative n or variation, or a class that is no digit.
+/// rotation, proportions, tremor and the pressure of the pen vary from one to the next. Like those of MNIST they stand
+/// in a box of about 20 pixels, centered by their ink, which is about 0.13 of the image. Digit i depends on the
+/// generator and i only. Throws ValueError for a negative n or variation, or a class that is no digit.
 template <class S = float>
 Digits<S> digits(Index n, Rng& rng, const DigitsOptions& options = {}) {
   detail::check_digits(n, options);

@@ -29,11 +29,18 @@ inline constexpr std::uint8_t idx_unsigned_byte = 0x08;
 // Bytes of one number of an IDX type; 0 for a code that is none.
 inline std::size_t idx_width(std::uint8_t type) {
   switch (type) {
-    case 0x08: case 0x09: return 1;
-    case 0x0b: return 2;
-    case 0x0c: case 0x0d: return 4;
-    case 0x0e: return 8;
-    default: return 0;
+    case 0x08:
+    case 0x09:
+      return 1;
+    case 0x0b:
+      return 2;
+    case 0x0c:
+    case 0x0d:
+      return 4;
+    case 0x0e:
+      return 8;
+    default:
+      return 0;
   }
 }
 
@@ -55,7 +62,8 @@ inline Idx open_idx(const std::string& path) {
   idx.bytes = read_file(path);
   const std::size_t size = idx.bytes.size();
   if (size < 4)
-    fail<IoError>("read_idx: ", path, " has ", size, " bytes, expected an IDX header of at least 4; it is cut off or no IDX file");
+    fail<IoError>("read_idx: ", path, " has ", size,
+                  " bytes, expected an IDX header of at least 4; it is cut off or no IDX file");
   idx.type = idx.bytes[2];
   const std::size_t width = idx_width(idx.type), rank = idx.bytes[3];
   if (idx.bytes[0] || idx.bytes[1] || width == 0 || rank > static_cast<std::size_t>(Shape::max_rank))
@@ -66,7 +74,8 @@ inline Idx open_idx(const std::string& path) {
     fail<IoError>("read_idx: ", path, " has ", size, " bytes, expected a header of ", idx.offset, " for ", rank,
                   " axes; it is cut off: copy or download it again");
   std::vector<Index> axes;
-  for (std::size_t i = 0; i < rank; ++i) axes.push_back(static_cast<Index>(big_endian(idx.bytes.data() + 4 + 4 * i, 4)));
+  for (std::size_t i = 0; i < rank; ++i)
+    axes.push_back(static_cast<Index>(big_endian(idx.bytes.data() + 4 + 4 * i, 4)));
   std::uint64_t count = 0;
   const bool counted = pushforward::detail::count_elements(axes, count);
   const std::uint64_t held = size - idx.offset;
@@ -74,8 +83,9 @@ inline Idx open_idx(const std::string& path) {
     std::string lengths;
     for (Index axis : axes) lengths += (lengths.empty() ? "" : " x ") + std::to_string(axis);
     const bool longer = counted && count <= held / width;
-    fail<IoError>("read_idx: ", path, " announces ", lengths, " numbers of ", width, " bytes, but ", held, " bytes follow the header; it ",
-                  longer ? "has trailing bytes" : "is cut off or damaged", ": copy or download it again");
+    fail<IoError>("read_idx: ", path, " announces ", lengths, " numbers of ", width, " bytes, but ", held,
+                  " bytes follow the header; it ", longer ? "has trailing bytes" : "is cut off or damaged",
+                  ": copy or download it again");
   }
   idx.shape = Shape(std::span<const Index>(axes));
   return idx;
@@ -89,12 +99,18 @@ S idx_value(const std::uint8_t* bytes, std::uint8_t type) {
     return static_cast<S>(to);
   };
   switch (type) {
-    case 0x09: return static_cast<S>(static_cast<std::int8_t>(bits));
-    case 0x0b: return static_cast<S>(static_cast<std::int16_t>(bits));
-    case 0x0c: return static_cast<S>(static_cast<std::int32_t>(bits));
-    case 0x0d: return reinterpret(static_cast<std::uint32_t>(bits), float{});
-    case 0x0e: return reinterpret(bits, double{});
-    default: return static_cast<S>(bits);
+    case 0x09:
+      return static_cast<S>(static_cast<std::int8_t>(bits));
+    case 0x0b:
+      return static_cast<S>(static_cast<std::int16_t>(bits));
+    case 0x0c:
+      return static_cast<S>(static_cast<std::int32_t>(bits));
+    case 0x0d:
+      return reinterpret(static_cast<std::uint32_t>(bits), float{});
+    case 0x0e:
+      return reinterpret(bits, double{});
+    default:
+      return static_cast<S>(bits);
   }
 }
 

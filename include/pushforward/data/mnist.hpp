@@ -43,7 +43,8 @@ inline bool is_file(const std::string& path) {
 }
 
 // `directory`/`name` or `directory`/`folder`/`name`, with or without .gz.
-inline std::string find_file(const char* operation, const std::string& directory, const char* folder, const std::string& name) {
+inline std::string find_file(const char* operation, const std::string& directory, const char* folder,
+                             const std::string& name) {
   std::string tried;
   for (const std::string& place : {directory + "/", directory + "/" + folder + "/"})
     for (const char* ending : {".gz", ""}) {
@@ -65,7 +66,8 @@ inline constexpr Index image_side = 28, image_pixels = image_side * image_side, 
 inline Idx open_idx_bytes(const char* operation, const std::string& path, int rank) {
   Idx idx = open_idx(path);
   if (idx.type != idx_unsigned_byte || idx.shape.rank() != rank)
-    fail<IoError>(operation, ": ", path, " begins with ", hexadecimal(idx.bytes.data(), 4), ", expected 0x0000080", rank);
+    fail<IoError>(operation, ": ", path, " begins with ", hexadecimal(idx.bytes.data(), 4), ", expected 0x0000080",
+                  rank);
   return idx;
 }
 
@@ -79,11 +81,13 @@ template <class S = float>
 LabeledImages<S> load_mnist(const std::string& directory, const MnistOptions& options = {}) {
   constexpr const char* name = "load_mnist";
   if (options.split == Split::validation)
-    fail<ValueError>("load_mnist: MNIST has no validation part; load Split::train and divide it with train_validation_split");
+    fail<ValueError>(
+        "load_mnist: MNIST has no validation part; load Split::train and divide it with train_validation_split");
   const std::string prefix = options.split == Split::train ? "train" : "t10k";
   const std::string image_path = detail::find_file(name, directory, "mnist", prefix + "-images-idx3-ubyte");
   const std::string label_path = detail::find_file(name, directory, "mnist", prefix + "-labels-idx1-ubyte");
-  const detail::Idx images = detail::open_idx_bytes(name, image_path, 3), labels = detail::open_idx_bytes(name, label_path, 1);
+  const detail::Idx images = detail::open_idx_bytes(name, image_path, 3),
+                    labels = detail::open_idx_bytes(name, label_path, 1);
   if (images.shape[1] != detail::image_side || images.shape[2] != detail::image_side)
     fail<IoError>("load_mnist: ", image_path, " holds images of shape ", images.shape, ", expected [n, 28, 28]");
   if (images.shape[0] != labels.shape[0])
@@ -92,8 +96,10 @@ LabeledImages<S> load_mnist(const std::string& directory, const MnistOptions& op
   const Index n = detail::limited(name, images.shape[0], options.limit);
   for (Index i = 0; i < n; ++i)
     if (labels.values()[i] > 9)
-      fail<IoError>("load_mnist: label ", i, " of ", label_path, " is ", Index{labels.values()[i]}, ", expected 0 to 9");
-  return {Tensor<S>::generate({n, detail::image_pixels}, [&](Index i) { return static_cast<S>(images.values()[i]) / S(255); }),
+      fail<IoError>("load_mnist: label ", i, " of ", label_path, " is ", Index{labels.values()[i]},
+                    ", expected 0 to 9");
+  return {Tensor<S>::generate({n, detail::image_pixels},
+                              [&](Index i) { return static_cast<S>(images.values()[i]) / S(255); }),
           Tensor<Index>::generate({n}, [&](Index i) { return Index{labels.values()[i]}; })};
 }
 template <class S = float>
@@ -111,12 +117,13 @@ template <class S = float>
 Tensor<S> load_binarized_mnist(const std::string& directory, const MnistOptions& options = {}) {
   constexpr const char* name = "load_binarized_mnist";
   const char* part = options.split == Split::train ? "train" : options.split == Split::validation ? "valid" : "test";
-  const std::string path = detail::find_file(name, directory, "binarized_mnist", std::string("binarized_mnist_") + part + ".bits");
+  const std::string path =
+      detail::find_file(name, directory, "binarized_mnist", std::string("binarized_mnist_") + part + ".bits");
   const std::vector<std::uint8_t> bytes = read_file(path);
   const auto size = static_cast<Index>(bytes.size());
   if (size == 0 || size % detail::packed_bytes)
-    fail<IoError>("load_binarized_mnist: ", path, " unpacks to ", size, " bytes, expected a multiple of 98 (784 bits an image); ",
-                  "it is cut off or in another format");
+    fail<IoError>("load_binarized_mnist: ", path, " unpacks to ", size,
+                  " bytes, expected a multiple of 98 (784 bits an image); ", "it is cut off or in another format");
   const Index n = detail::limited(name, size / detail::packed_bytes, options.limit);
   return Tensor<S>::generate({n, detail::image_pixels}, [&](Index i) {
     return static_cast<S>(bytes[static_cast<std::size_t>(i / 8)] >> (7 - i % 8) & 1);

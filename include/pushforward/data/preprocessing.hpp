@@ -14,12 +14,13 @@
 
 namespace pushforward::data {
 
-/// Spreads whole numbers over the intervals between them: y = (k + u) / levels, k = x (levels - 1), u uniform in [0, 1).
+/// Spreads whole numbers over the intervals between them: y = (k + u) / levels, k = x (levels - 1), u uniform in [0,
+/// 1).
 ///
-/// x of any shape holds k / (levels - 1) as image loaders give it, and is rounded to such a value; y lies in [0, 1). The
-/// mean log-density of y is then a lower bound of the log-probability of k, less log(levels) a number: see bits_per_dim
-/// (Theis et al., A note on the evaluation of generative models, 2016, section 3.1). Throws ValueError for an x outside
-/// of [0, 1] or fewer than 2 levels.
+/// x of any shape holds k / (levels - 1) as image loaders give it, and is rounded to such a value; y lies in [0, 1).
+/// The mean log-density of y is then a lower bound of the log-probability of k, less log(levels) a number: see
+/// bits_per_dim (Theis et al., A note on the evaluation of generative models, 2016, section 3.1). Throws ValueError for
+/// an x outside of [0, 1] or fewer than 2 levels.
 template <class S>
 Tensor<S> dequantize(const Tensor<S>& x, Rng& rng, Index levels = 256) {
   if (levels < 2) fail<ValueError>("dequantize: got levels = ", levels, ", expected at least 2");
@@ -43,7 +44,8 @@ Tensor<S> binarize(const Tensor<S>& x, Rng& rng) {
 namespace detail {
 
 inline void check_margin(double alpha) {
-  if (!(alpha > 0 && alpha < 0.5)) fail<ValueError>("logit_transform: got alpha = ", alpha, ", expected 0 < alpha < 0.5");
+  if (!(alpha > 0 && alpha < 0.5))
+    fail<ValueError>("logit_transform: got alpha = ", alpha, ", expected 0 < alpha < 0.5");
 }
 
 }  // namespace detail
@@ -76,14 +78,15 @@ WithLogDet<S> inverse_logit_transform(const Tensor<S>& y, double alpha = 1e-6) {
 
 /// Shifts and scales the columns of data to mean 0 and variance 1: y = (x - mean) / std.
 ///
-/// `Standardize<> standardize(train);` learns mean and std from the rows of `train` [n, d]; apply the same to test data.
-/// Constant columns are only shifted.
+/// `Standardize<> standardize(train);` learns mean and std from the rows of `train` [n, d]; apply the same to test
+/// data. Constant columns are only shifted.
 template <class S = float>
 class Standardize {
  public:
   /// Throws ShapeError unless x is [n, d] with n > 0.
   explicit Standardize(const Tensor<S>& x) {
-    if (x.rank() != 2 || x.size(0) == 0) fail<ShapeError>("Standardize: got shape ", x.shape(), ", expected [n, d] with n > 0");
+    if (x.rank() != 2 || x.size(0) == 0)
+      fail<ShapeError>("Standardize: got shape ", x.shape(), ", expected [n, d] with n > 0");
     const Index n = x.size(0), d = x.size(1);
     std::vector<double> mean(static_cast<std::size_t>(d)), square(mean);
     const auto each = [&](const auto& visit) {
@@ -91,11 +94,14 @@ class Standardize {
         for (Index j = 0; j < d; ++j) visit(static_cast<std::size_t>(j), static_cast<double>(x.data()[i * d + j]));
     };
     each([&](std::size_t j, double value) { mean[j] += value / static_cast<double>(n); });
-    each([&](std::size_t j, double value) { square[j] += (value - mean[j]) * (value - mean[j]) / static_cast<double>(n); });
+    each([&](std::size_t j, double value) {
+      square[j] += (value - mean[j]) * (value - mean[j]) / static_cast<double>(n);
+    });
     mean_ = Tensor<S>::generate({d}, [&](Index j) { return static_cast<S>(mean[static_cast<std::size_t>(j)]); });
     std_ = Tensor<S>::generate({d}, [&](Index j) {
       // What rounding leaves of a constant column is no spread.
-      const double spread = std::sqrt(square[static_cast<std::size_t>(j)]), size = std::fabs(mean[static_cast<std::size_t>(j)]);
+      const double spread = std::sqrt(square[static_cast<std::size_t>(j)]),
+                   size = std::fabs(mean[static_cast<std::size_t>(j)]);
       return spread > size * std::numeric_limits<S>::epsilon() ? static_cast<S>(spread) : S(1);
     });
   }

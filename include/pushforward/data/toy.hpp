@@ -119,7 +119,8 @@ template <class At, class Density, class Speed>
 void add_curve(std::vector<Center>& centers, double noise, double first, double last, const At& at,
                const Density& density, const Speed& speed) {
   for (double t = first; t < last;) {
-    const double guess = std::min(4 * noise / speed(t), last - t), half = 0.5 * std::min(4 * noise / speed(t + guess), guess);
+    const double guess = std::min(4 * noise / speed(t), last - t),
+                 half = 0.5 * std::min(4 * noise / speed(t + guess), guess);
     for (const auto& [node, weight] : gauss_legendre) {
       for (const double side : {-1.0, 1.0}) {
         const double s = t + half * (1 + side * node);
@@ -162,7 +163,8 @@ class CenterMixture {
     }
     x /= total;
     y /= total;
-    return {largest + std::log(total) + log_normalizer(), x, y, xx / total - x * x, xy / total - x * y, yy / total - y * y};
+    return {
+        largest + std::log(total) + log_normalizer(), x, y, xx / total - x * x, xy / total - x * y, yy / total - y * y};
   }
 
   double log_density(Point p) const { return log_density(p, centers_); }
@@ -264,19 +266,18 @@ class NoisyDensity {
 
   /// log p(x) in nats, x [.., 2] -> [..]; twice differentiable. Throws ShapeError.
   ///
-  /// Points: the closed form of a Gaussian mixture. Curves: the integral of the noise along the curve, by Gauss-Legendre
-  /// quadrature in double, accurate to 1e-6 within 15 units of the origin.
+  /// Points: the closed form of a Gaussian mixture. Curves: the integral of the noise along the curve, by
+  /// Gauss-Legendre quadrature in double, accurate to 1e-6 within 15 units of the origin.
   template <class S>
   Tensor<S> log_prob(const Tensor<S>& x) const {
     detail::check_points(name_, x);
     Tensor<S> value = detail::for_each_point(x, x.shape().without(-1), [&](Index i, detail::Point p, S* out) {
       out[i] = static_cast<S>(mixture_->log_density(p));
     });
-    return pushforward::detail::record(
-        "toy_log_prob", std::move(value),
-        pushforward::detail::edge(x, [mixture = mixture_, x](const Tensor<S>& g) {
-          return unsqueeze(g, -1) * detail::score(mixture, x);
-        }));
+    return pushforward::detail::record("toy_log_prob", std::move(value),
+                                       pushforward::detail::edge(x, [mixture = mixture_, x](const Tensor<S>& g) {
+                                         return unsqueeze(g, -1) * detail::score(mixture, x);
+                                       }));
   }
 
   /// The entropy -E[log p(x)] in nats, by quadrature to about 1e-9; it takes longer for less noise: a

@@ -51,7 +51,8 @@ class EightGaussians : public SeparateGaussians {
     detail::check_positive("EightGaussians", "noise", options.noise);
     std::vector<detail::Center> all;
     for (int k = 0; k < 8; ++k)
-      all.push_back({options.radius * std::cos(k * detail::pi / 4), options.radius * std::sin(k * detail::pi / 4), 0.125});
+      all.push_back(
+          {options.radius * std::cos(k * detail::pi / 4), options.radius * std::sin(k * detail::pi / 4), 0.125});
     return all;
   }
 };
@@ -80,7 +81,8 @@ class GridGaussians : public SeparateGaussians {
     std::vector<detail::Center> all;
     for (Index k = 0; k < count; ++k)
       all.push_back({options.spacing * (static_cast<double>(k / options.side) - middle),
-                     options.spacing * (static_cast<double>(k % options.side) - middle), 1 / static_cast<double>(count)});
+                     options.spacing * (static_cast<double>(k % options.side) - middle),
+                     1 / static_cast<double>(count)});
     return all;
   }
 };
@@ -96,8 +98,8 @@ struct PinwheelOptions {
 /// Gaussian arms like those of a star, bent into a pinwheel (Johnson et al., Composing graphical models with neural
 /// networks, 2016).
 ///
-/// f = (1 + radial_noise z1, tangential_noise z2) is turned by 2 pi k / arms for an arm k and then by rate exp(|f|), and
-/// multiplied by `scale`. The turn depends on the radius only, so it preserves areas and the density is exact.
+/// f = (1 + radial_noise z1, tangential_noise z2) is turned by 2 pi k / arms for an arm k and then by rate exp(|f|),
+/// and multiplied by `scale`. The turn depends on the radius only, so it preserves areas and the density is exact.
 class Pinwheel {
  public:
   using Scalar = float;  ///< What models that hold this density compute in.
@@ -107,7 +109,8 @@ class Pinwheel {
     detail::check_positive("Pinwheel", "radial_noise", options.radial_noise);
     detail::check_positive("Pinwheel", "tangential_noise", options.tangential_noise);
     detail::check_positive("Pinwheel", "scale", options.scale);
-    if (!std::isfinite(options.rate)) fail<ValueError>("Pinwheel: got rate = ", options.rate, ", expected a finite number");
+    if (!std::isfinite(options.rate))
+      fail<ValueError>("Pinwheel: got rate = ", options.rate, ", expected a finite number");
   }
 
   /// n points, [n, 2]. Throws ValueError for a negative n.
@@ -128,7 +131,8 @@ class Pinwheel {
   Tensor<S> log_prob(const Tensor<S>& points) const {
     detail::check_points("Pinwheel", points);
     const Tensor<S> at = points / options_.scale, x = slice(at, -1, 0, 1), y = slice(at, -1, 1, 2);  // [.., 1]
-    const Tensor<S> arms = Tensor<S>::generate({options_.arms}, [this](Index k) { return static_cast<S>(arm_angle(k)); });
+    const Tensor<S> arms =
+        Tensor<S>::generate({options_.arms}, [this](Index k) { return static_cast<S>(arm_angle(k)); });
     const Tensor<S> turn = options_.rate * exp(minimum(norm(at, -1, true), most_bent)) + arms;  // [.., arms]
     const Tensor<S> c = cos(turn), s = sin(turn);
     const Tensor<S> radial = (c * x + s * y - 1) / options_.radial_noise;
@@ -141,20 +145,21 @@ class Pinwheel {
     const double narrow = std::min(options_.radial_noise, options_.tangential_noise);
     const double reach = 1 + 9 * std::max(options_.radial_noise, options_.tangential_noise);
     const double shift = log_normalizer() + 2 * std::log(options_.scale);
-    return detail::entropy_on_grid({-reach, -reach}, {reach, reach}, narrow / 3,
-                                   [&](double y, const auto& visit) {
-                                     visit([&](double x) { return shift + std::log(unbent(x, y)); });
-                                   }) +
+    return detail::entropy_on_grid(
+               {-reach, -reach}, {reach, reach}, narrow / 3,
+               [&](double y, const auto& visit) { visit([&](double x) { return shift + std::log(unbent(x, y)); }); }) +
            2 * std::log(options_.scale);
   }
 
  private:
   static constexpr double most_bent = 20;  // a radius that no point reaches, where e^radius is still a number
 
-  double arm_angle(Index k) const { return 2 * detail::pi * static_cast<double>(k) / static_cast<double>(options_.arms); }
+  double arm_angle(Index k) const {
+    return 2 * detail::pi * static_cast<double>(k) / static_cast<double>(options_.arms);
+  }
   double log_normalizer() const {
-    return -std::log(2 * detail::pi * options_.radial_noise * options_.tangential_noise * options_.scale * options_.scale *
-                     static_cast<double>(options_.arms));
+    return -std::log(2 * detail::pi * options_.radial_noise * options_.tangential_noise * options_.scale *
+                     options_.scale * static_cast<double>(options_.arms));
   }
   double unbent(double x, double y) const {
     double total = 0;
@@ -209,10 +214,9 @@ class Checkerboard {
       const bool on_board = a >= 0 && a < cells && b >= 0 && b < cells;
       return on_board && std::fmod(a + b, 2) == 0 ? static_cast<S>(-entropy()) : -std::numeric_limits<S>::infinity();
     });
-    return pushforward::detail::record("checkerboard", std::move(value),
-                                       pushforward::detail::edge(x, [shape = x.shape()](const Tensor<S>&) {
-                                         return Tensor<S>::zeros(shape);
-                                       }));
+    return pushforward::detail::record(
+        "checkerboard", std::move(value),
+        pushforward::detail::edge(x, [shape = x.shape()](const Tensor<S>&) { return Tensor<S>::zeros(shape); }));
   }
 
   /// The entropy in nats: the logarithm of the filled area.

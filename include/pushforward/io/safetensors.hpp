@@ -84,7 +84,7 @@ inline std::string safetensors_header(const std::vector<NamedTensor>& tensors, c
     for (const auto& [key, value] : metadata) {
       if (!is_utf8(key) || !is_utf8(value))
         fail<ValueError>("save_safetensors: the metadata '", key, "' is not valid UTF-8");
-      header += (header.back() == '{' ? "" : ",") + json_quoted(key) + ":" + json_quoted(value);
+      header += concatenate(header.back() == '{' ? "" : ",", json_quoted(key), ":", json_quoted(value));
     }
     header += "}";
   }
@@ -92,13 +92,12 @@ inline std::string safetensors_header(const std::vector<NamedTensor>& tensors, c
   for (std::size_t i : order) {
     const AnyTensor& value = tensors[i].value;
     const auto& [type, bytes] = tensor_types[value.index()];
-    header += (header.back() == '{' ? "" : ",") + json_quoted(tensors[i].name) + ":{\"dtype\":\"" + std::string(type) +
-              "\",\"shape\":[";
+    header += concatenate(header.back() == '{' ? "" : ",", json_quoted(tensors[i].name), ":{\"dtype\":\"", type, "\",\"shape\":[");
     const Shape& shape = std::visit([](const auto& t) -> const Shape& { return t.shape(); }, value);
-    for (Index length : shape) header += (header.back() == '[' ? "" : ",") + std::to_string(length);
+    for (Index length : shape) header += concatenate(header.back() == '[' ? "" : ",", length);
     const std::uint64_t begin = offset;
     offset += static_cast<std::uint64_t>(shape.size()) * bytes;
-    header += "],\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(offset) + "]}";
+    header += concatenate("],\"data_offsets\":[", begin, ",", offset, "]}");
   }
   header += "}";
   return header.append((8 - header.size() % 8) % 8, ' ');

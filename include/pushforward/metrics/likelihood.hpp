@@ -21,8 +21,10 @@ struct LikelihoodOptions {
 template <class Model, class S>
 double negative_log_likelihood(const Model& model, const Tensor<S>& x, const LikelihoodOptions& options = {}) {
   constexpr const char* name = "negative_log_likelihood";
-  if (x.rank() == 0 || x.size(0) == 0) fail<ShapeError>(name, ": got data of shape ", x.shape(), ", expected examples along the first axis");
-  if (options.batch_size < 1) fail<ValueError>(name, ": got batch_size = ", options.batch_size, ", expected at least 1");
+  if (x.rank() == 0 || x.size(0) == 0)
+    fail<ShapeError>(name, ": got data of shape ", x.shape(), ", expected examples along the first axis");
+  if (options.batch_size < 1)
+    fail<ValueError>(name, ": got batch_size = ", options.batch_size, ", expected at least 1");
   const NoGradient guard;
   const Index n = x.size(0);
   double total = 0;
@@ -34,7 +36,8 @@ double negative_log_likelihood(const Model& model, const Tensor<S>& x, const Lik
     else
       scores = model(batch);
     if (scores.size() != batch.size(0))
-      fail<ShapeError>(name, ": the model gave log-densities of shape ", scores.shape(), " for ", batch.size(0), " examples, expected one each");
+      fail<ShapeError>(name, ": the model gave log-densities of shape ", scores.shape(), " for ", batch.size(0),
+                       " examples, expected one each");
     total -= scores.sum();
   }
   return total / static_cast<double>(n);
@@ -51,7 +54,8 @@ double negative_log_likelihood(const Model& model, const Tensor<S>& x, const Lik
 /// Theis et al., A note on the evaluation of generative models, 2016, section 3.1.
 inline double bits_per_dim(double nats, Index dims, Index levels = 256) {
   if (dims < 1) fail<ValueError>("bits_per_dim: got dims = ", dims, ", expected the number of values of an example");
-  if (levels < 1) fail<ValueError>("bits_per_dim: got levels = ", levels, ", expected 1 (nothing to add) or the number of values");
+  if (levels < 1)
+    fail<ValueError>("bits_per_dim: got levels = ", levels, ", expected 1 (nothing to add) or the number of values");
   return nats / (static_cast<double>(dims) * std::log(2.0)) + std::log2(static_cast<double>(levels));
 }
 

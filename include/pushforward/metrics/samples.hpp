@@ -19,8 +19,8 @@ namespace detail {
 template <class S>
 void check_samples(const char* name, const Tensor<S>& a, const Tensor<S>& b, Index least) {
   if (a.rank() != 2 || b.rank() != 2 || a.size(1) != b.size(1) || a.size(0) < least || b.size(0) < least)
-    fail<ShapeError>(name, ": got samples of shapes ", a.shape(), " and ", b.shape(), ", expected [n, d] and [m, d] with at least ",
-                     least, " rows; flatten examples with reshape");
+    fail<ShapeError>(name, ": got samples of shapes ", a.shape(), " and ", b.shape(),
+                     ", expected [n, d] and [m, d] with at least ", least, " rows; flatten examples with reshape");
 }
 
 // integral over u in [0, 1] of |F_a^-1(u) - F_b^-1(u)|^order for sorted samples.
@@ -58,8 +58,9 @@ struct SlicedWassersteinOptions {
 
 /// The sliced Wasserstein distance of two sets of samples [n, d] and [m, d], in units of the data; 0 if they are equal.
 ///
-/// (mean over random directions w of W_p(a w, b w)^p)^(1/p), where the distance on the line is exact: that of the sorted
-/// values (Bonneel et al., Sliced and Radon Wasserstein barycenters of measures, 2015). Throws ShapeError, ValueError.
+/// (mean over random directions w of W_p(a w, b w)^p)^(1/p), where the distance on the line is exact: that of the
+/// sorted values (Bonneel et al., Sliced and Radon Wasserstein barycenters of measures, 2015). Throws ShapeError,
+/// ValueError.
 template <class S>
 double sliced_wasserstein(const Tensor<S>& a, const Tensor<S>& b, const SlicedWassersteinOptions& options, Rng& rng) {
   detail::check_samples("sliced_wasserstein", a, b, 1);
@@ -143,13 +144,15 @@ inline double median_distance(const Rows& x, const Rows& y) {
 /// The squared maximum mean discrepancy of two sets of samples [n, d] and [m, d], by its unbiased estimator: 0 on
 /// average if they have the same distribution (and then often below 0).
 ///
-/// mean_{i != j} k(a_i, a_j) + mean_{i != j} k(b_i, b_j) - 2 mean_{i, j} k(a_i, b_j) (Gretton et al., A kernel two-sample
-/// test, 2012, eq. 3). Time grows with (n + m)^2 d. Throws ShapeError for fewer than 2 samples, ValueError for a negative
-/// bandwidth.
+/// mean_{i != j} k(a_i, a_j) + mean_{i != j} k(b_i, b_j) - 2 mean_{i, j} k(a_i, b_j) (Gretton et al., A kernel
+/// two-sample test, 2012, eq. 3). Time grows with (n + m)^2 d. Throws ShapeError for fewer than 2 samples, ValueError
+/// for a negative bandwidth.
 template <class S>
 double mmd(const Tensor<S>& a, const Tensor<S>& b, const MmdOptions& options = {}) {
   detail::check_samples("mmd", a, b, 2);
-  if (!(options.bandwidth >= 0)) fail<ValueError>("mmd: got bandwidth = ", options.bandwidth, ", expected a positive number, or 0 for the median distance");
+  if (!(options.bandwidth >= 0))
+    fail<ValueError>("mmd: got bandwidth = ", options.bandwidth,
+                     ", expected a positive number, or 0 for the median distance");
   detail::Rows x = a.matrix().template cast<double>(), y = b.matrix().template cast<double>();
   const Eigen::RowVectorXd center = x.colwise().mean();  // Distances from products lose digits far from the origin.
   x.rowwise() -= center;
@@ -188,7 +191,8 @@ ModeCoverage mode_coverage(const Tensor<S>& samples, const Tensor<S>& centers, d
     for (Index c = 0; c < k; ++c) {
       double square = 0;
       for (Index j = 0; j < d; ++j) {
-        const double gap = static_cast<double>(samples.data()[i * d + j]) - static_cast<double>(centers.data()[c * d + j]);
+        const double gap =
+            static_cast<double>(samples.data()[i * d + j]) - static_cast<double>(centers.data()[c * d + j]);
         square += gap * gap;
       }
       if (square < least) std::tie(least, best) = std::pair(square, c);

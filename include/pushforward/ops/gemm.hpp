@@ -2,12 +2,13 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <limits>
 #include <new>
 #include <utility>
 
-#include "pushforward/core/isa.hpp"
-#include "pushforward/core/threads.hpp"
+#include <pushforward/core/isa.hpp>
+#include <pushforward/core/threads.hpp>
 
 namespace pushforward::detail {
 
@@ -59,25 +60,26 @@ struct GemmKernels {
 #define PUSHFORWARD_GEMM_BYTES 16
 #define PUSHFORWARD_GEMM_ROWS 6
 #define PUSHFORWARD_GEMM_WIDE 2
-#include "pushforward/ops/gemm_kernel.inl"
+#include <pushforward/ops/gemm_kernel.inl>
 #if PUSHFORWARD_X86
 #define PUSHFORWARD_GEMM_ISA gemm_avx2
 #define PUSHFORWARD_GEMM_TARGET PUSHFORWARD_TARGET_AVX2
 #define PUSHFORWARD_GEMM_BYTES 32
 #define PUSHFORWARD_GEMM_ROWS 6
 #define PUSHFORWARD_GEMM_WIDE 2
-#include "pushforward/ops/gemm_kernel.inl"
+#include <pushforward/ops/gemm_kernel.inl>
 #define PUSHFORWARD_GEMM_ISA gemm_avx512
 #define PUSHFORWARD_GEMM_TARGET PUSHFORWARD_TARGET_AVX512
 #define PUSHFORWARD_GEMM_BYTES 64
 #define PUSHFORWARD_GEMM_ROWS 14
 #define PUSHFORWARD_GEMM_WIDE 6
-#include "pushforward/ops/gemm_kernel.inl"
+#include <pushforward/ops/gemm_kernel.inl>
 #endif
 #undef PUSHFORWARD_GEMM_HOLD
 
 namespace pushforward::detail {
 
+/// The kernels for this CPU.
 template <class S>
 const GemmKernels<S>& gemm_kernels() {
 #if PUSHFORWARD_X86
@@ -133,6 +135,7 @@ struct GemmRowsDone {
 /// Up to this many rows or columns are worth a path of their own.
 inline constexpr Index gemm_few = 4;
 
+/// The arguments of a product.
 template <class S>
 struct GemmProblem {
   Index m, n, k;
@@ -196,18 +199,12 @@ class GemmTiling {
   /// Computes C with up to `threads` threads: a grid of about equal parts.
   void run(Index threads) const {
     if (threads == 1) return part(0, strips_, 0, p_.n);
-    const Index vectors = divide_up(p_.n, kernels_.lanes);
-    Index rows = 1, columns = 1;
-    double best = 0;
-    for (Index r = 1; r <= std::min(threads, strips_); ++r) {
-      if (p_.done.call && r < std::min(threads, strips_)) continue;  // one thread has to finish a row
-      const Index c = p_.done.call ? 1 : std::min(threads / r, vectors);
-      const double m = static_cast<double>(divide_up(strips_, r) * divide_up(p_.m, strips_));
-      const double n = static_cast<double>(divide_up(vectors, c));
-      // Per step of k: products, and what each thread reads of A and packs of B for itself.
-      const double cost = m * n / 2 + m / 4 + n * 4;
-      if (best == 0 || cost < best) {
-        best = cost;
+    const Index vectors = divide_up(p_.n, kernels_.lanes), most_rows = std::min(threads, strips_);
+    Index rows = most_rows, columns = 1;
+    // With a callback one thread has to finish a row, so only rows are cut.
+    for (Index r = 1; r <= most_rows && !p_.done.call; ++r) {
+      const Index c = std::min(threads / r, vectors);
+      if (part_cost(r, c) < part_cost(rows, columns)) {
         rows = r;
         columns = c;
       }
@@ -224,6 +221,13 @@ class GemmTiling {
  private:
   /// Strips differ by a row at most, so that none is too thin to be fast.
   Index first_row(Index strip) const { return p_.m / strips_ * strip + std::min(strip, p_.m % strips_); }
+
+  /// About the time of the largest part of a grid: its products, and what it reads of A and packs of B for itself.
+  double part_cost(Index grid_rows, Index grid_columns) const {
+    const double m = static_cast<double>(divide_up(strips_, grid_rows) * divide_up(p_.m, strips_));
+    const double n = static_cast<double>(divide_up(divide_up(p_.n, kernels_.lanes), grid_columns));
+    return m * n / 2 + m / 4 + n * 4;
+  }
 
   /// Computes strips [s0, s1) of columns [j0, j1) of C on this thread.
   [[gnu::noinline]] void part(Index s0, Index s1, Index j0, Index j1) const {
@@ -286,13 +290,17 @@ class GemmTiling {
   /// A tile that reaches over the last column of C, or starts from more than one thing: computed beside C.
   [[gnu::noinline]] void beside(GemmTile<S> tile, Index rows, Index columns, bool add, const S* bias,
                                 Index log_vectors) const {
-    alignas(64) S block[1024], first[64] = {};
+    alignas(64) S block[512], first[64] = {};  // the largest tiles are 14 x 32 and 6 x 64
     S* const c = tile.c;
     const Index ldc = tile.ldc, width = kernels_.lanes << log_vectors;
     if (bias) std::copy_n(bias, columns, first);
     if (add) {
       for (Index i = 0; i < rows; ++i) {
-        for (Index j = 0; j < width; ++j) block[i * width + j] = j < columns ? c[i * ldc + j] + first[j] : S{0};
+        for (Index j = 0; j < width; ++j) {
+          S& start = block[i * width + j];
+          start = j < columns ? c[i * ldc + j] : S{0};
+          if (bias) start += first[j];
+        }
       }
     }
     tile.start = add ? block : first;
@@ -339,6 +347,7 @@ void gemm_dots(const GemmProblem<S>& p, bool flipped) {
   if (flipped) p.done(0, p.m);
 }
 
+/// Picks the path for a shape.
 template <class S>
 [[gnu::noinline]] void gemm_run(const GemmProblem<S>& p) {
   if (p.m <= 0 || p.n <= 0) return;

@@ -357,7 +357,9 @@ std::array<Tensor<S>, Parts> split(const Tensor<S>& x, int axis = -1) {
 template <class S>
 Tensor<S> pad(const Tensor<S>& x, int axis, Index before, Index after, double value = 0) {
   axis = x.shape().axis(axis, "pad");
-  if (before < 0 || after < 0) fail<ValueError>("pad: got ", before, " before and ", after, " after, expected no negative numbers; use slice to cut");
+  constexpr Index most = std::numeric_limits<Index>::max() / 4;
+  if (before < 0 || after < 0 || before > most || after > most)
+    fail<ValueError>("pad: got ", before, " before and ", after, " after, expected 0 to ", most, "; use slice to cut");
   const detail::AxisRange range{axis, before, x.size(axis), 1};
   const Shape shape = x.shape().with(axis, before + x.size(axis) + after);
   Tensor<S> y = Tensor<S>::full(shape, static_cast<S>(value));

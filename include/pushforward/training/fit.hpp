@@ -151,13 +151,12 @@ class Training {
   }
 
   History run() {
-    ProgressPrinter progress(options_.progress, completed(), options_.epochs, rows_);
-    while (completed() < options_.epochs && !history_.stopped_early && !history_.interrupted) {
-      if (!train_epoch(progress)) break;
-      finish_epoch(progress);
-      if (!options_.checkpoint.empty()) save_state();
+    try {
+      loop();
+    } catch (...) {
+      evaluate(model_);
+      throw;
     }
-    history_.interrupted |= interrupt_.interrupted();
     assign_tensors(model_, result(), "fit");
     evaluate(model_);
     return std::move(history_);
@@ -166,6 +165,15 @@ class Training {
  private:
   // The number of epochs completed.
   Index completed() const { return static_cast<Index>(history_.epochs.size()); }
+
+  void loop() {
+    ProgressPrinter progress(options_.progress, completed(), options_.epochs, rows_);
+    while (completed() < options_.epochs && !history_.stopped_early && !history_.interrupted) {
+      if (!train_epoch(progress)) return void(history_.interrupted = true);
+      finish_epoch(progress);
+      if (!options_.checkpoint.empty()) save_state();
+    }
+  }
 
   void check() {
     if (rows_of(data_) == 0) fail<ValueError>("fit: the data has no rows");
@@ -245,7 +253,11 @@ class Training {
       fail<ShapeError>("fit: the objective returned shape ", loss.shape(),
                        ", expected one number; take the mean over the batch");
     const auto value = static_cast<double>(loss.item());
-    if (!std::isfinite(value)) blown_up("the loss is " + concatenate(value), number);
+    if (!std::isfinite(value))
+      blown_up(
+          concatenate("the loss is ", value,
+                      "; lower the learning rate, set .clip_norm = 1, or find where the number was born with NanCheck"),
+          number);
     auto gradients = gradient(loss, model_);
     loss = {};  // the graph holds the old parameters: without it they can be changed in place
     if (options_.clip_norm > 0) gradients = clip_by_norm(gradients, options_.clip_norm).gradients;
@@ -259,28 +271,38 @@ class Training {
     return value;
   }
   [[noreturn]] void blown_up(const std::string& what, Index batch) const {
-    fail<ValueError>(
-        "fit: in epoch ", completed() + 1, ", batch ", batch + 1, ", at learning rate ", optimizer_.learning_rate(),
-        ": ", what,
-        "; the model is as it was before this step. Lower the learning rate, set .clip_norm = 1, or find where the ",
-        "number was born with NanCheck");
+    fail<ValueError>("fit: in epoch ", completed() + 1, ", batch ", batch + 1, ", at learning rate ",
+                     optimizer_.learning_rate(), ": ", what, ". The model is as it was before this step");
   }
 
-  // Validation and callbacks see the model as it would be returned now: in evaluation mode, averaged if wanted.
   void finish_epoch(ProgressPrinter& progress) {
     EpochReport& report = history_.epochs.back();
     evaluate(model_);
-    const std::vector<NamedTensor> trained = average_ ? named_tensors(model_) : std::vector<NamedTensor>();
-    if (average_) assign_tensors(model_, named_tensors(average_->model()), "fit");
-    if (validation()) {
-      report.validation_loss = validation_loss();
-      note_validation(report);
-    }
-    progress.epoch(report);
-    for (const Callback& callback : options_.callbacks)
-      if (callback(report) == Continue::no) history_.stopped_early = true;
-    if (average_) assign_tensors(model_, trained, "fit");
+    with_average([&] {
+      if (validation()) {
+        report.validation_loss = validation_loss();
+        note_validation(report);
+      }
+      progress.epoch(report);
+      for (const Callback& callback : options_.callbacks)
+        if (callback(report) == Continue::no) history_.stopped_early = true;
+    });
     history_.interrupted |= interrupt_.interrupted();
+  }
+
+  // Calls f() while the model is as it would be returned now: with averaged parameters, if wanted.
+  template <class F>
+  void with_average(const F& f) {
+    if (!average_) return f();
+    const std::vector<NamedTensor> trained = named_tensors(model_);
+    assign_tensors(model_, named_tensors(average_->model()), "fit");
+    try {
+      f();
+    } catch (...) {
+      assign_tensors(model_, trained, "fit");
+      throw;
+    }
+    assign_tensors(model_, trained, "fit");
   }
 
   // Gradients stay on: objectives such as score matching take them inside. The noise is the same every time.
@@ -294,7 +316,7 @@ class Training {
   }
 
   void note_validation(const EpochReport& report) {
-    if (report.validation_loss < best_loss_ - (best_loss_ < infinite ? options_.min_improvement : 0)) {
+    if (report.validation_loss < best_loss_ - options_.min_improvement) {
       best_loss_ = report.validation_loss;
       history_.best_epoch = report.epoch;
       if (options_.patience > 0) best_ = named_tensors(model_);
@@ -312,7 +334,8 @@ class Training {
   void save_state() const {
     TrainingFile file;
     file.put_model(result());
-    file.put_model(named_tensors(model_), "weights");
+    if (average_ || !best_.empty()) file.put_model(named_tensors(model_), "weights");
+    file.put("best_kept", std::uint64_t{!best_.empty()});
     if (average_) {
       file.put_model(named_tensors(average_->model()), "average");
       file.put("average_updates", static_cast<std::uint64_t>(average_->updates()));
@@ -335,18 +358,17 @@ class Training {
     history_ = get_history(file);
     steps_ = file.index("steps");
     best_loss_ = file.number("best_loss");
-    if (options_.patience > 0 && history_.best_epoch > 0) best_ = file.model();
+    if (options_.patience > 0 && file.integer("best_kept")) best_ = file.model();
     optimizer_.set_state(get_optimizer(file));
     if (options_.ema_decay > 0) {
       average_.emplace(model_, ema_options());
       assign_tensors(average_->model(), file.model("average"), source);
       average_->set_updates(file.index("average_updates"));
     }
-    assign_tensors(model_, file.model("weights"), source);
+    const std::vector<NamedTensor> weights = file.model("weights");
+    assign_tensors(model_, weights.empty() ? file.model() : weights, source);
     rng_ = Rng::from_state(random);
   }
-
-  static constexpr double infinite = std::numeric_limits<double>::infinity();
 
   M& model_;
   const Data& data_;
@@ -361,7 +383,7 @@ class Training {
   History history_;
   std::optional<Ema<M>> average_;
   std::vector<NamedTensor> best_;
-  double best_loss_ = infinite;
+  double best_loss_ = std::numeric_limits<double>::infinity();
 };
 
 }  // namespace detail

@@ -1,0 +1,17 @@
+// Everything: generative modeling in C++ with one include.
+#pragma once
+
+#include <pushforward/autodiff.hpp>
+#include <pushforward/bijectors.hpp>
+#include <pushforward/core.hpp>
+#include <pushforward/data.hpp>
+#include <pushforward/distributions.hpp>
+#include <pushforward/io.hpp>
+#include <pushforward/metrics.hpp>
+#include <pushforward/models.hpp>
+#include <pushforward/nn.hpp>
+#include <pushforward/objectives.hpp>
+#include <pushforward/ops.hpp>
+#include <pushforward/plot.hpp>
+#include <pushforward/testing.hpp>
+#include <pushforward/training.hpp>
