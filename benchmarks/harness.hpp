@@ -62,29 +62,33 @@ inline Timing measure(const std::function<void()>& step, double duration) {
   return {quantile(0.5), quantile(0.1), quantile(0.9), times.size(), allocations / static_cast<double>(times.size())};
 }
 
-// Independent chains of fused multiply-adds on every lane: what no program can exceed.
-inline float multiply_add_chains(long rounds) {
-  constexpr int width = 16 * 16;
-  return pf::detail::vectorized([=] {
-    float x[width];
-    for (int i = 0; i < width; ++i) x[i] = static_cast<float>(i);
-    for (long k = 0; k < rounds; ++k)
-      for (int i = 0; i < width; ++i) x[i] = x[i] * 0.999f + 1e-3f;
-    float total = 0;
-    for (int i = 0; i < width; ++i) total += x[i];
-    return total;
-  });
-}
+// Sixteen independent chains of fused multiply-adds on whole vector registers: what no program can exceed.
+#define BENCHMARK_CHAINS(name, target, bytes)                            \
+  target inline float name(long rounds) {                                \
+    typedef float Vector __attribute__((vector_size(bytes)));            \
+    Vector x[16];                                                        \
+    for (int i = 0; i < 16; ++i) x[i] = static_cast<float>(i) - Vector{}; \
+    for (long k = 0; k < rounds; ++k)                                    \
+      for (int i = 0; i < 16; ++i) x[i] = x[i] * 0.999f + 1e-3f;         \
+    for (int i = 1; i < 16; ++i) x[0] += x[i];                           \
+    return x[0][0];                                                      \
+  }
+BENCHMARK_CHAINS(chains_baseline, , 16)
+BENCHMARK_CHAINS(chains_avx2, PUSHFORWARD_TARGET_AVX2, 32)
+BENCHMARK_CHAINS(chains_avx512, PUSHFORWARD_TARGET_AVX512, 64)
+#undef BENCHMARK_CHAINS
 
 /// The peak of fused multiply-adds in FLOP/s of one core, measured.
 inline double peak_flops() {
   constexpr long rounds = 400'000;
-  volatile float sink = multiply_add_chains(rounds);
+  const auto chains = pf::isa() == pf::Isa::avx512 ? chains_avx512 : pf::isa() == pf::Isa::avx2 ? chains_avx2 : chains_baseline;
+  const double lanes = pf::isa() == pf::Isa::avx512 ? 16 : pf::isa() == pf::Isa::avx2 ? 8 : 4;
+  volatile float sink = chains(rounds);
   double best = 0;
-  for (int i = 0; i < 5; ++i) {
+  for (int i = 0; i < 7; ++i) {
     const double start = seconds();
-    sink = multiply_add_chains(rounds);
-    best = std::max(best, 2.0 * 256 * rounds / (seconds() - start));
+    sink = chains(rounds);
+    best = std::max(best, 2.0 * 16 * lanes * rounds / (seconds() - start));
   }
   (void)sink;
   return best;

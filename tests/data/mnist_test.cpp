@@ -1,5 +1,6 @@
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -146,8 +147,8 @@ TEST_CASE("binarized MNIST unpacks the highest bit first") {
   CHECK(x(0, 0) + x(0, 7) + x(1, 783) == 3);
   CHECK(pf::data::load_binarized_mnist(scratch / "", {.split = Split::validation, .limit = 1}).size(0) == 1);
   CHECK_THROWS_WITH(pf::data::load_binarized_mnist(scratch / ""), ContainsSubstring("binarized_mnist_train.bits.gz"));
-  for (const std::size_t length : {0, 1, 97, 99, 195}) {
-    scratch.write("binarized_mnist_test.bits", std::string(length, '\0'));
+  for (const int length : {0, 1, 97, 99, 195}) {
+    scratch.write("binarized_mnist_test.bits", std::string(static_cast<std::size_t>(length), '\0'));
     CHECK_THROWS_WITH(pf::data::load_binarized_mnist(scratch / "", Split::test), ContainsSubstring("multiple of 98"));
   }
 }

@@ -62,7 +62,7 @@ bool same(const Network& a, const Network& b) {
 
 // A noisy objective, so that the generator's position counts, with a buffer that follows the data.
 const auto objective = [](Network& model, const pf::Tensor<>& batch, pf::Rng& rng) {
-  model.mean = model.mean * 0.9f + pf::mean(batch, {0}) * 0.1f;
+  model.mean = model.mean * 0.9f + pf::mean(batch, 0) * 0.1f;
   return pf::mean(pf::square(model.mlp(batch + 0.1f * pf::normal(batch.shape(), rng)) - batch));
 };
 

@@ -29,7 +29,7 @@ struct Gaussian {
 
   pf::Tensor<> negative_log_prob(const pf::Tensor<>& x) const {
     const auto z = (x - mean) * pf::exp(-log_scale);
-    return pf::mean(pf::sum(0.5f * pf::square(z) + log_scale, {1}));
+    return pf::mean(pf::sum(0.5f * pf::square(z) + log_scale, 1));
   }
   static void members(auto& self, auto&& visit) {
     visit("mean", self.mean);
@@ -76,10 +76,10 @@ TEST_CASE("fit finds the maximum likelihood, and leaves the model in evaluation 
                                 .progress = pf::Progress::off},
                                rng);
   // The optimum is the sample mean and standard deviation: cosine decay ends at it.
-  const auto center = pf::mean(data, {0});
+  const auto center = pf::mean(data, 0);
   for (int i = 0; i < 2; ++i) {
     CHECK(model.mean(i) == Approx(center(i)).margin(0.02));
-    CHECK(std::exp(model.log_scale(i)) == Approx(std::sqrt(pf::mean(pf::square(data - center), {0})(i))).epsilon(0.02));
+    CHECK(std::exp(model.log_scale(i)) == Approx(std::sqrt(pf::mean(pf::square(data - center), 0)(i))).epsilon(0.02));
   }
   CHECK_FALSE(model.mode.training);
   REQUIRE(history.epochs.size() == 20);
@@ -107,7 +107,7 @@ TEST_CASE("the training loss of an epoch is the mean over rows, and validation r
 TEST_CASE("labelled data reaches the objective as a tuple or as its parts") {
   pf::Rng rng(0);
   const auto x = samples(100);
-  const auto y = pf::sum(x, {1}, true);
+  const auto y = pf::sum(x, 1, true);
   pf::Linear<> by_parts(2, 1, rng), by_tuple = by_parts;
   const auto parts = [](const pf::Linear<>& m, const pf::Tensor<>& in, const pf::Tensor<>& out) {
     return pf::mean(pf::square(m(in) - out));
@@ -273,7 +273,7 @@ TEST_CASE("fit refuses what cannot be trained") {
   CHECK_THROWS_AS(pf::fit(model, data, objective, {.validation = pf::Tensor<double>{1.0}}, rng), pf::ValueError);
   CHECK_THROWS_WITH(pf::fit(model, pf::Tensor<>({2, 2}, {0.0f, 0.0f, std::nanf(""), 0.0f}), objective, {}, rng),
                     ContainsSubstring("row 1"));
-  const auto per_row = [](const Gaussian& m, const pf::Tensor<>& batch) { return pf::sum(batch - m.mean, {1}); };
+  const auto per_row = [](const Gaussian& m, const pf::Tensor<>& batch) { return pf::sum(batch - m.mean, 1); };
   CHECK_THROWS_AS(pf::fit(model, data, per_row, {}, rng), pf::ShapeError);
   std::tuple<> nothing;
   CHECK_THROWS_AS(pf::fit(
@@ -286,14 +286,14 @@ TEST_CASE("a model that starts from data is given a batch once") {
     int started = 0;
     void initialize(const pf::Tensor<>& batch) {
       ++started;
-      mean = pf::mean(batch, {0});
+      mean = pf::mean(batch, 0);
     }
   } model;
   pf::Rng rng(0);
   const auto data = samples(64);
   pf::fit(model, data, objective, quiet({.epochs = 0, .batch_size = 64}), rng);
   CHECK(model.started == 1);
-  CHECK(model.mean(0) == Approx(data.to_vector().empty() ? 0.0f : pf::mean(data, {0})(0)).epsilon(1e-5));
+  CHECK(model.mean(0) == Approx(data.to_vector().empty() ? 0.0f : pf::mean(data, 0)(0)).epsilon(1e-5));
 }
 
 TEST_CASE("the history is written as a table and as lines of JSON") {

@@ -73,13 +73,13 @@ template <class T>
 concept LaneLike = detail::is_lane<T>;
 
 template <LaneLike T>
-PUSHFORWARD_INLINE T& operator+=(T& a, const T& b) { return a = a + b; }
+PUSHFORWARD_INLINE T& operator+=(T& a, const std::type_identity_t<T>& b) { return a = a + b; }
 template <LaneLike T>
-PUSHFORWARD_INLINE T& operator-=(T& a, const T& b) { return a = a - b; }
+PUSHFORWARD_INLINE T& operator-=(T& a, const std::type_identity_t<T>& b) { return a = a - b; }
 template <LaneLike T>
-PUSHFORWARD_INLINE T& operator*=(T& a, const T& b) { return a = a * b; }
+PUSHFORWARD_INLINE T& operator*=(T& a, const std::type_identity_t<T>& b) { return a = a * b; }
 template <LaneLike T>
-PUSHFORWARD_INLINE T& operator/=(T& a, const T& b) { return a = a / b; }
+PUSHFORWARD_INLINE T& operator/=(T& a, const std::type_identity_t<T>& b) { return a = a / b; }
 
 template <class S>
 PUSHFORWARD_INLINE Lane<S> exp(Lane<S> x) { return math::exp(x.value); }

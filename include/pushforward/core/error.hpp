@@ -63,7 +63,9 @@ class Part {
       case Kind::text: message += text_; break;
       case Kind::character: message += static_cast<char>(integer_); break;
       case Kind::integer: message += std::to_string(integer_); break;
-      case Kind::real: message.append(buffer, static_cast<std::size_t>(std::snprintf(buffer, sizeof buffer, "%.9g", real_))); break;
+      case Kind::real:  // the sign of a NaN says nothing
+        message.append(buffer, static_cast<std::size_t>(std::snprintf(buffer, sizeof buffer, "%.9g", real_ == real_ ? real_ : __builtin_nan(""))));
+        break;
       case Kind::object: message += str_(object_); break;
     }
   }

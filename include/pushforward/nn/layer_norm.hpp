@@ -15,7 +15,7 @@ namespace detail {
 // The sum of f(i) over [0, n): side by side as vector registers want it, then pairwise.
 template <class S, class F>
 PUSHFORWARD_INLINE S sum_of(Index n, const F& f) {
-  constexpr int lanes = 64;
+  constexpr int lanes = 32;
   S part[lanes] = {};
   Index i = 0;
   for (; i + lanes <= n; i += lanes)

@@ -41,7 +41,7 @@ struct GemmTile {
 template <class S>
 struct GemmKernels {
   Index lanes, rows, wide_rows;
-  void (*tile[3][16])(const GemmTile<S>&);  // [log2 of the vectors][rows - 1]
+  void (*tile[3][16])(const GemmTile<S>&);  // [log2 of the vectors][rows - 1]; one vector: up to rows / 2
   void (*transpose)(Index count, Index k, const S* from, Index ld, S* to, Index step);
   void (*copy)(Index count, Index k, const S* from, Index ld, S* to, Index step);
   void (*dots)(Index few, Index k, const S* x, Index ldx, const S* y, Index ldy, S* out);
@@ -249,7 +249,6 @@ class GemmTiling {
     const Index r0 = first_row(s), rows = first_row(s + 1) - r0;
     GemmTile<S> tile{};
     tile.k = std::min(k_block_, p_.k - p);
-    tile.a = p_.a + r0 * p_.a_row() + p * p_.a_step();
     tile.a_row = p_.a_row();
     tile.a_step = p_.a_step();
     tile.ldc = p_.ldc;
@@ -257,6 +256,7 @@ class GemmTiling {
     for (; j0 < j1; j0 += width_, packed += k_block_ * width_) {
       const Index columns = std::min(width_, j1 - j0), vectors = divide_up(columns, kernels_.lanes);
       const Index log_vectors = vectors > 2 ? 2 : vectors - 1, width = kernels_.lanes << log_vectors;
+      tile.a = p_.a + r0 * p_.a_row() + p * p_.a_step();
       tile.b = p_.b + p * p_.ldb + j0;
       tile.b_step = p_.ldb;
       if (p_.options.transpose_b || columns < width) {
@@ -272,9 +272,20 @@ class GemmTiling {
         alignas(64) static constexpr S zeros[64] = {};
         tile.start = bias ? p_.bias + j0 : add ? tile.c : zeros;
         tile.start_step = add ? p_.ldc : 0;
-        kernels_.tile[log_vectors][rows - 1](tile);
+        multiply(tile, rows, log_vectors);
       }
     }
+  }
+
+  /// Calls the kernel of a tile. Narrow ones are rare and take half a strip at a time: fewer kernels to compile.
+  void multiply(GemmTile<S>& tile, Index rows, Index log_vectors) const {
+    const Index first = log_vectors == 0 && rows > kernels_.rows / 2 ? divide_up(rows, 2) : rows;
+    kernels_.tile[log_vectors][first - 1](tile);
+    if (first == rows) return;
+    tile.a += first * tile.a_row;
+    tile.c += first * tile.ldc;
+    tile.start += first * tile.start_step;
+    kernels_.tile[log_vectors][rows - first - 1](tile);
   }
 
   /// Packs columns [j0, j0 + count) of a block of B as [k, width].
@@ -307,7 +318,7 @@ class GemmTiling {
     tile.start_step = add ? width : 0;
     tile.c = block;
     tile.ldc = width;
-    kernels_.tile[log_vectors][rows - 1](tile);
+    multiply(tile, rows, log_vectors);
     kernels_.copy(columns, rows, block, width, c, ldc);
   }
 

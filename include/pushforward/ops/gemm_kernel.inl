@@ -167,17 +167,19 @@ PUSHFORWARD_GEMM_TARGET void gemm_dots(Index few, Index k, const S* x, Index ldx
 
 #undef PUSHFORWARD_GEMM_INTERLEAVE
 
-template <class S, int... i, int... j>
-constexpr GemmKernels<S> gemm_kernel_table(std::integer_sequence<int, i...>, std::integer_sequence<int, j...>) {
+template <class S, int... i, int... j, int... l>
+constexpr GemmKernels<S> gemm_kernel_table(std::integer_sequence<int, i...>, std::integer_sequence<int, j...>,
+                                           std::integer_sequence<int, l...>) {
   return {
       Simd<S>::lanes,        PUSHFORWARD_GEMM_ROWS,
-      PUSHFORWARD_GEMM_WIDE, {{gemm_tile<S, i + 1, 1>...}, {gemm_tile<S, i + 1, 2>...}, {gemm_tile<S, j + 1, 4>...}},
+      PUSHFORWARD_GEMM_WIDE, {{gemm_tile<S, i + 1, 1>...}, {gemm_tile<S, j + 1, 2>...}, {gemm_tile<S, l + 1, 4>...}},
       gemm_transpose<S>,     gemm_copy<S>,
       gemm_dots<S>};
 }
 
 template <class S>
 inline constexpr GemmKernels<S> gemm_kernels = gemm_kernel_table<S>(
+    std::make_integer_sequence<int, PUSHFORWARD_GEMM_ROWS / 2>{},
     std::make_integer_sequence<int, PUSHFORWARD_GEMM_ROWS>{}, std::make_integer_sequence<int, PUSHFORWARD_GEMM_WIDE>{});
 
 }  // namespace pushforward::detail::PUSHFORWARD_GEMM_ISA

@@ -29,15 +29,22 @@ namespace pushforward {
 /// What a callback asks for.
 enum class Continue { yes, no };
 
+class Callback;
+
+namespace detail {
+
+template <class F>
+concept CallbackFunction = !std::is_same_v<F, Callback> && std::is_invocable_v<F&, const EpochReport&>;
+
+}  // namespace detail
+
 /// What fit() calls after each epoch: any callable (const EpochReport&) that returns nothing, or whether to go on.
 class Callback {
  public:
-  template <class F>
-  requires(!std::is_same_v<std::decay_t<F>, Callback>) &&
-      std::is_invocable_v<const F&, const EpochReport&> Callback(
-          F call) {  // implicit: .callbacks = {[](const EpochReport& report) { ... }}
-    if constexpr (std::is_void_v<std::invoke_result_t<const F&, const EpochReport&>>)
-      call_ = [f = std::move(call)](const EpochReport& report) {
+  template <detail::CallbackFunction F>
+  Callback(F call) {  // implicit: .callbacks = {[](const EpochReport& report) { ... }}
+    if constexpr (std::is_void_v<std::invoke_result_t<F&, const EpochReport&>>)
+      call_ = [f = std::move(call)](const EpochReport& report) mutable {
         f(report);
         return Continue::yes;
       };
@@ -59,8 +66,7 @@ struct FitOptions {
   double clip_norm = 0;      ///< limit of the gradients' global norm; 0 for none
   double ema_decay = 0;      ///< validates and returns a moving average of the parameters; 0 for none
   std::any validation = {};  ///< held-out data of the same type as the training data; empty for none
-  Index patience =
-      0;  ///< stops after so many epochs without a better validation loss, and returns the best model; 0: never
+  Index patience = 0;  ///< stops after so many epochs without a better validation loss, with the best model; 0: never
   double min_improvement = 0;  ///< what counts as better
   bool shuffle = true;
   bool drop_last = false;  ///< leaves out a last batch that is smaller than the others

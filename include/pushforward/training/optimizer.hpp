@@ -57,21 +57,20 @@ inline void check_decay(const char* operation, const char* what, double value) {
     fail<ValueError>(operation, ": ", what, " is ", value, ", expected 0 <= ", what, " < 1");
 }
 
+// The scalar of gradients: a tensor, or a range of tensors.
 template <class G>
-struct ScalarOfGradients {
-  using type = typename std::decay_t<decltype(*std::declval<const G&>().begin())>::Scalar;
-};
-template <class G>
-requires requires { typename G::Scalar; }
-struct ScalarOfGradients<G> {
-  using type = typename G::Scalar;
-};
+auto gradient_scalar(const G& gradients) {
+  if constexpr (requires { typename G::Scalar; })
+    return typename G::Scalar{};
+  else
+    return typename std::decay_t<decltype(*gradients.begin())>::Scalar{};
+}
 
 // The parameters of a model and one gradient of equal shape for each, else an error that says which is wrong.
 template <class M, class G>
 auto sweep_of(std::string operation, M& model, const G& gradients) {
   static_assert(!std::is_const_v<M>, "pushforward: step() changes the model, which is const here");
-  using S = typename ScalarOfGradients<G>::type;
+  using S = decltype(gradient_scalar(gradients));
   Sweep<S> sweep(std::move(operation), model);
   std::vector<const Tensor<S>*> sources;
   sources.reserve(sweep.count());
@@ -187,12 +186,18 @@ class OptimizerBase {
   NonFinite policy_;
 };
 
+namespace detail {
+
+template <class O>
+concept SomeOptimizer = std::is_base_of_v<OptimizerBase<O>, O>;
+
+}  // namespace detail
+
 /// Any optimizer as one type: a value that holds a copy of it.
 class Optimizer {
  public:
-  template <class O>
-  requires std::is_base_of_v<OptimizerBase<O>, O> Optimizer(O optimizer)
-      : held_(std::make_unique<Holder<O>>(std::move(optimizer))) {}  // implicit: .optimizer = Adam()
+  template <detail::SomeOptimizer O>
+  Optimizer(O optimizer) : held_(std::make_unique<Holder<O>>(std::move(optimizer))) {}  // implicit: .optimizer = Adam()
   Optimizer(const Optimizer& other) : held_(other.held_->clone()) {}
   Optimizer(Optimizer&&) noexcept = default;
   Optimizer& operator=(Optimizer other) noexcept {

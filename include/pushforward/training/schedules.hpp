@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <type_traits>
 #include <utility>
 
 #include <pushforward/core/error.hpp>
@@ -26,16 +27,24 @@ inline double cosine_between(double from, double to, double progress) {
 
 }  // namespace detail
 
+class Schedule;
+
+namespace detail {
+
+template <class F>
+concept ScheduleFunction = !std::is_same_v<F, Schedule> && (std::is_invocable_r_v<double, const F&, Index, Index> ||
+                                                            std::is_invocable_r_v<double, const F&, Index>);
+
+}  // namespace detail
+
 /// Any schedule: a callable (step) -> factor, or (step, total) -> factor where total is the number of steps of the
 /// whole training. Steps count from 0.
 class Schedule {
  public:
   /// The factor 1 throughout.
   Schedule() = default;
-  template <class F>
-  requires(!std::is_same_v<std::decay_t<F>, Schedule>) &&
-      (std::is_invocable_r_v<double, const F&, Index, Index> ||
-       std::is_invocable_r_v<double, const F&, Index>)Schedule(F factor) {  // implicit: .schedule = cosine_decay()
+  template <detail::ScheduleFunction F>
+  Schedule(F factor) {  // implicit: .schedule = cosine_decay()
     if constexpr (std::is_invocable_r_v<double, const F&, Index, Index>)
       factor_ = std::move(factor);
     else
