@@ -68,13 +68,13 @@ void custom_layer(const examples::Arguments& arguments) {
   const pf::Tensor<> train = spirals.sample(20'000, rng), test = spirals.sample(10'000, rng);  // [n, 2]
 
   // Two flows of the same couplings, one of them with the twist at the end.
-  const pf::RealNvpOptions couplings{.features = 2, .layers = 6, .hidden = {32, 32}, .activation = pf::Activation::silu};
+  const pf::RealNvpOptions couplings{.features = 2, .layers = 8, .hidden = {32, 32}, .activation = pf::Activation::silu};
   const auto plain = pf::real_nvp(couplings, rng);
   pf::Flow twisted(plain.base(), pf::Compose(plain.bijector(), Twist(rng)));
   pf::fit(twisted, train, pf::mle,
           {.epochs = arguments.epochs,
            .batch_size = 512,
-           .optimizer = pf::Adam({.learning_rate = 3e-3}),
+           .optimizer = pf::Adam({.learning_rate = 2e-3}),
            .schedule = pf::cosine_decay()},
           rng);
 
@@ -96,6 +96,6 @@ int main(int count, char** given) {
                         .text = "parts of your own in a flow: an operation, a layer, a bijector.\n\n"
                                 "Each takes a few lines, and the library checks each: derivatives against finite differences,\n"
                                 "log-determinants against Jacobians. Then the three learn two spirals together.",
-                        .epochs = 40},
+                        .epochs = 200},
                        count, given, custom_layer);
 }

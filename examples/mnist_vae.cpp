@@ -18,29 +18,30 @@ Images load_images(const examples::Arguments& arguments, pf::Rng& rng) {
           pf::data::load_mnist(*arguments.data, {.split = pf::data::Split::test, .limit = 1000}).images};
 }
 
-// Way points between the codes of images a and b, decoded: [count, 784].
+// Rows of ten images [100, 784]: the way from one code to another, decoded.
 template <class Vae>
-pf::Tensor<> interpolate(const Vae& vae, const pf::Tensor<>& a, const pf::Tensor<>& b, pf::Index count) {
-  const pf::Tensor<> t = pf::reshape(pf::Tensor<>::linspace(0, 1, count), {count, 1});
-  return vae.decode((1 - t) * vae.encode(a).mean() + t * vae.encode(b).mean()).mean();
+pf::Tensor<> walks(const Vae& vae, const pf::Tensor<>& from, const pf::Tensor<>& to) {
+  const pf::Tensor<> t = pf::reshape(pf::Tensor<>::linspace(0, 1, 10), {1, 10, 1});
+  const pf::Tensor<> a = pf::unsqueeze(vae.encode(from).mean(), 1), b = pf::unsqueeze(vae.encode(to).mean(), 1);
+  return pf::reshape(vae.decode((1 - t) * a + t * b).mean(), {100, 784});  // [10, 10, latent] -> [100, 784]
 }
 
 template <class Vae>
 void draw(const examples::Arguments& arguments, const Vae& vae, const pf::Tensor<>& test, const pf::History& history,
           pf::Rng& rng) {
   const pf::NoGradient guard;
-  const pf::Tensor<> originals = pf::slice(test, 0, 0, 10);
-  std::vector<pf::Tensor<>> between;
-  for (pf::Index i = 0; i < 5; ++i)
-    between.push_back(interpolate(vae, pf::slice(test, 0, 2 * i, 2 * i + 1), pf::slice(test, 0, 2 * i + 1, 2 * i + 2), 10));
+  const pf::Tensor<> seen = pf::reshape(pf::slice(test, 0, 0, 50), {5, 10, 784});
+  const pf::Tensor<> pairs = pf::reshape(pf::stack({seen, vae.reconstruct(seen)}, 1), {100, 784});  // row under row
+  std::vector<double> epochs;
+  for (const pf::EpochReport& report : history.epochs) epochs.push_back(static_cast<double>(report.epoch));
 
-  pf::plot::Figure figure({.rows = 2, .columns = 2, .width = 1240, .height = 1180});
-  const pf::plot::ImageGridOptions grid{.columns = 10};
-  figure.image_grid(0, 0, vae.decode(vae.prior().sample(100, rng)).mean(), {.title = "draws", .columns = 10});
-  figure.image_grid(0, 1, pf::concat({originals, vae.reconstruct(originals)}, 0), {.title = "new images, and what the code keeps of them", .columns = 10});
-  figure.image_grid(1, 0, pf::concat(between, 0), {.title = "from one image to another", .columns = 10});
-  figure.curve(1, 1, {{"training", history.train_losses()}, {"validation", history.validation_losses()}},
-               {.title = "minus the evidence lower bound", .x_label = "epoch", .y_label = "nats"});
+  pf::plot::Figure figure({.rows = 2, .columns = 2, .width = 1240, .height = 1280});
+  figure.image_grid(0, 0, vae.decode(vae.prior().sample(100, rng)).mean(), {.title = "draws from the model", .columns = 10});
+  figure.image_grid(0, 1, pairs, {.title = "test images, their reconstructions below", .columns = 10});
+  figure.image_grid(1, 0, walks(vae, pf::slice(test, 0, 50, 60), pf::slice(test, 0, 60, 70)),
+                    {.title = "from one code to another", .columns = 10});
+  figure.curve(1, 1, {{"training", epochs, history.train_losses()}, {"validation", epochs, history.validation_losses()}},
+               {.title = "minus the evidence lower bound", .x_label = "epoch", .y_label = "nats", .log_x = true});
   arguments.save(figure, "mnist_vae.png");
 }
 
@@ -49,7 +50,8 @@ void mnist_vae(const examples::Arguments& arguments) {
   const Images images = load_images(arguments, rng);
 
   const pf::Index latent = 32;
-  pf::Vae vae(pf::GaussianHead(pf::Mlp({784, 512, 2 * latent}, rng)), pf::BernoulliHead(pf::Mlp({latent, 512, 784}, rng)), latent);
+  pf::Vae vae(pf::GaussianHead(pf::Mlp({784, 512, 512, 2 * latent}, rng)),    // x -> q(z | x)
+              pf::BernoulliHead(pf::Mlp({latent, 512, 512, 784}, rng)), latent);  // z -> p(x | z), and p(z) = N(0, I)
   std::printf("a variational autoencoder with %lld parameters on %lld images (%s)\n",
               static_cast<long long>(pf::count_parameters(vae)), static_cast<long long>(images.train.size(0)),
               arguments.data ? "MNIST" : "drawn digits; for MNIST give its folder with --data");

@@ -1,7 +1,5 @@
 #include <pushforward/autodiff/gradient.hpp>
 
-#include <thread>
-
 #include <pushforward/nn/linear.hpp>
 #include <pushforward/ops/elementwise.hpp>
 
@@ -15,6 +13,16 @@ using support::Index;
 using support::message_of;
 using support::Shape;
 using Tensor = pf::Tensor<double>;
+
+namespace {
+
+struct Tied {
+  pf::Parameter<double> w;
+  Tensor operator()(const Tensor& x) const { return pf::matmul(pf::matmul(x, w), w); }
+  static void members(auto& self, auto&& visit) { visit("w", self.w); }
+};
+
+}  // namespace
 
 TEST_CASE("a gradient has the shape of its input; an input on no path gets zeros") {
   const Tensor x = pf::variable(Tensor{1, 2}), y = pf::variable(Tensor({2, 2}, {1, 2, 3, 4})), unused = pf::variable(Tensor::ones({3, 0, 2}));
@@ -147,13 +155,9 @@ TEST_CASE("float gradients agree with double ones, to order 2") {
 
 TEST_CASE("parameters of modules are variables, and tied weights add up") {
   pf::Rng rng(0);
-  struct Tied {
-    pf::Parameter<double> w;
-    Tensor operator()(const Tensor& x) const { return pf::matmul(pf::matmul(x, w), w); }
-    static void members(auto& self, auto&& visit) { visit("w", self.w); }
-  } tied{pf::Parameter<double>(Tensor({2, 2}, {1, 2, 3, 4}))};
+  const Tied tied{pf::Parameter<double>(Tensor({2, 2}, {1, 2, 3, 4}))};
   const Tensor x = Tensor::ones({1, 2});
-  support::expect_gradients([&](const Tensor& w) { return pf::matmul(pf::matmul(x, w), w); }, tied.w);
+  support::expect_gradients([&](const Tensor& w) { return pf::matmul(pf::matmul(x, w), w); }, tied.w.tensor());
   const auto by_module = pf::gradient(pf::sum(tied(x)), tied);
   REQUIRE(by_module.size() == 1);
   expect_equal(by_module[0], pf::gradient(pf::sum(tied(x)), tied.w.tensor()));

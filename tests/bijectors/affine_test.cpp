@@ -6,15 +6,16 @@
 #include "support/catch.hpp"
 
 namespace pf = pushforward;
+using Catch::Approx;
 using pf::Index;
 using pf::Tensor;
-using Catch::Approx;
 
 TEST_CASE("affine maps invert each other and their log-determinant is the Jacobian's") {
   pf::Rng rng(1);
   for (const pf::Shape& shape : {pf::Shape{4, 3}, pf::Shape{2, 2, 3}, pf::Shape{3}}) {
     const Tensor<double> x = pf::normal<double>(shape, rng);
-    CHECK_NOTHROW(pf::testing::check_bijector(pf::Affine(Tensor<double>{1.0, 2.0, 3.0}, Tensor<double>{0.5, -2.0, 7.0}), x));
+    CHECK_NOTHROW(
+        pf::testing::check_bijector(pf::Affine(Tensor<double>{1.0, 2.0, 3.0}, Tensor<double>{0.5, -2.0, 7.0}), x));
     CHECK_NOTHROW(pf::testing::check_bijector(pf::Affine(Tensor<double>::scalar(1), Tensor<double>::scalar(-3)), x));
     pf::LearnedAffine<double> learned(3);
     learned.shift = pf::normal<double>({3}, rng);
@@ -26,7 +27,8 @@ TEST_CASE("affine maps invert each other and their log-determinant is the Jacobi
 TEST_CASE("ActNorm normalizes the data it was initialized with, once") {
   pf::Rng rng(2);
   pf::ActNorm<double> norm(3);
-  const Tensor<double> data = pf::normal<double>({500, 3}, rng) * Tensor<double>{0.1, 3.0, 1.0} + Tensor<double>{5.0, -1.0, 0.0};
+  const Tensor<double> data =
+      pf::normal<double>({500, 3}, rng) * Tensor<double>{0.1, 3.0, 1.0} + Tensor<double>{5.0, -1.0, 0.0};
   norm.initialize(data);
   const Tensor<double> z = norm.inverse(data).value;
   for (Index j = 0; j < 3; ++j) {
@@ -54,7 +56,8 @@ TEST_CASE("the parameters of an affine map have gradients of order 2") {
     const auto y = pf::detail::shift_and_scale_back("affine", x, shift, log_scale);
     return pf::sum(pf::square(y.value), -1) + y.log_det;
   };
-  CHECK_NOTHROW(pf::testing::check_gradients(f, {pf::normal<double>({2}, rng), pf::normal<double>({2}, rng)}, {.order = 2}));
+  CHECK_NOTHROW(
+      pf::testing::check_gradients(f, {pf::normal<double>({2}, rng), pf::normal<double>({2}, rng)}, {.order = 2}));
 }
 
 TEST_CASE("affine maps refuse scales that cannot be inverted and events of the wrong size") {

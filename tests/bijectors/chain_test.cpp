@@ -50,7 +50,8 @@ TEST_CASE("a chain of all kinds is a bijector") {
 
 TEST_CASE("bijectors of known types compose in the order in which they are named") {
   pf::Rng rng(2);
-  const pf::Affine twice(Tensor<double>::scalar(0), Tensor<double>::scalar(2)), plus(Tensor<double>{1.0, 2.0, 3.0}, Tensor<double>::scalar(1));
+  const pf::Affine twice(Tensor<double>::scalar(0), Tensor<double>::scalar(2)),
+      plus(Tensor<double>{1.0, 2.0, 3.0}, Tensor<double>::scalar(1));
   const pf::Compose both(twice, pf::Reverse{}, plus);
   CHECK(both.forward(Tensor<double>{1.0, 2.0, 3.0}).value.to_vector() == std::vector<double>{7.0, 6.0, 5.0});
   CHECK_NOTHROW(pf::testing::check_bijector(both, pf::normal<double>({4, 3}, rng)));
@@ -60,7 +61,8 @@ TEST_CASE("copying an AnyBijector copies its weights") {
   pf::LearnedAffine<double> affine(2);
   pf::AnyBijector<double> one(affine), other = one;
   int visited = 0;
-  pf::for_each_parameter<double>(one, [&](const pf::Path&, pf::Parameter<double>& p) { p = p.tensor() + 1.0, ++visited; });
+  pf::for_each_parameter<double>(one,
+                                 [&](const pf::Path&, pf::Parameter<double>& p) { p = p.tensor() + 1.0, ++visited; });
   CHECK(visited == 2);
   const Tensor<double> x{1.0, 1.0};
   CHECK(other.forward(x).value.to_vector() == std::vector<double>{1.0, 1.0});
@@ -72,7 +74,8 @@ TEST_CASE("a chain names the parameters of its parts") {
   pf::Rng rng(3);
   pf::Chain<double> chain = mixed_chain(rng);
   std::vector<std::string> names;
-  pf::for_each_parameter<double>(chain, [&](const pf::Path& path, const pf::Parameter<double>&) { names.push_back(path.str()); });
+  pf::for_each_parameter<double>(
+      chain, [&](const pf::Path& path, const pf::Parameter<double>&) { names.push_back(path.str()); });
   REQUIRE(names.size() == 10);
   CHECK(names.front() == "bijectors.0.net.layers.0.weight");
   CHECK(names.back() == "bijectors.4.net.layers.1.bias");

@@ -14,7 +14,9 @@ namespace {
 
 constexpr Keep keeps[] = {Keep::first_half, Keep::second_half, Keep::even, Keep::odd};
 
-pf::Mlp<double> network(Index in, Index out, pf::Rng& rng) { return pf::Mlp<double>({in, 16, out}, rng, {.activation = pf::Activation::tanh}); }
+pf::Mlp<double> network(Index in, Index out, pf::Rng& rng) {
+  return pf::Mlp<double>({in, 16, out}, rng, {.activation = pf::Activation::tanh});
+}
 
 // A network that ignores its input: shows the coupling's own arithmetic.
 template <class S>
@@ -32,10 +34,12 @@ TEST_CASE("couplings invert each other and their log-determinant is the Jacobian
     for (const Keep keep : keeps) {
       const Index kept = pf::kept_features(d, keep), moved = d - kept;
       const Tensor<double> x = pf::normal<double>({3, d}, rng);
-      CHECK_NOTHROW(pf::testing::check_bijector(pf::AffineCoupling(network(kept, 2 * moved, rng), d, {.keep = keep, .max_log_scale = 2}), x));
+      CHECK_NOTHROW(pf::testing::check_bijector(
+          pf::AffineCoupling(network(kept, 2 * moved, rng), d, {.keep = keep, .max_log_scale = 2}), x));
       CHECK_NOTHROW(pf::testing::check_bijector(pf::AdditiveCoupling(network(kept, moved, rng), d, keep), x));
       const Tensor<double> stacked = pf::normal<double>({2, 2, d}, rng);
-      CHECK_NOTHROW(pf::testing::check_bijector(pf::AffineCoupling(network(kept, 2 * moved, rng), d, {.keep = keep}), stacked));
+      CHECK_NOTHROW(
+          pf::testing::check_bijector(pf::AffineCoupling(network(kept, 2 * moved, rng), d, {.keep = keep}), stacked));
     }
 }
 
@@ -95,7 +99,9 @@ TEST_CASE("gradients of float couplings agree with double ones, and vector code 
   for (const Index d : {2, 7, 40}) {
     const Index m = d - d / 2, rows = 37;
     const Tensor<double> x = pf::normal<double>({rows, d}, rng), raw = pf::normal<double>({rows, 2 * m}, rng);
-    auto to_float = [](const Tensor<double>& t) { return Tensor<>::generate(t.shape(), [&](Index i) { return static_cast<float>(t.data()[i]); }); };
+    auto to_float = [](const Tensor<double>& t) {
+      return Tensor<>::generate(t.shape(), [&](Index i) { return static_cast<float>(t.data()[i]); });
+    };
     auto gradients = [d](const auto& at, const auto& by) {
       using S = typename std::remove_cvref_t<decltype(at)>::Scalar;
       const auto a = pf::variable(at), b = pf::variable(by);

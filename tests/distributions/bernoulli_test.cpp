@@ -5,9 +5,9 @@
 #include "support/catch.hpp"
 
 namespace pf = pushforward;
+using Catch::Approx;
 using pf::Index;
 using pf::Tensor;
-using Catch::Approx;
 
 TEST_CASE("the log-mass of a Bernoulli is log p or log(1 - p), summed over the last axis") {
   const Tensor<double> p{{3}, {0.1, 0.5, 0.99}}, x{{2, 3}, {1, 0, 1, 0, 1, 0}};
@@ -41,7 +41,8 @@ TEST_CASE("float and double agree on a Bernoulli, and so do vector and scalar co
   for (Index d = 1; d < 140; d += 7) {
     const Tensor<double> logits = pf::normal<double>({2, d}, rng) * 3;
     const Tensor<double> x = pf::bernoulli(Tensor<double>::full({2, d}, 0.4), rng);
-    const Tensor<> narrow = Tensor<>::generate(logits.shape(), [&](Index i) { return static_cast<float>(logits.data()[i]); });
+    const Tensor<> narrow =
+        Tensor<>::generate(logits.shape(), [&](Index i) { return static_cast<float>(logits.data()[i]); });
     const Tensor<> bits = Tensor<>::generate(x.shape(), [&](Index i) { return static_cast<float>(x.data()[i]); });
     const Tensor<double> expected = pf::Bernoulli(logits).log_prob(x);
     const Tensor<> found = pf::Bernoulli(narrow).log_prob(bits);
@@ -53,15 +54,18 @@ TEST_CASE("the log-mass of a Bernoulli has gradients of order 3 in logits and ou
   pf::Rng rng(3);
   for (const Index d : {4, 66}) {
     auto f = [](const auto& logits, const auto& x) { return pf::Bernoulli<double>(logits).log_prob(x); };
-    CHECK_NOTHROW(pf::testing::check_gradients(f, {pf::normal<double>({2, 2, d}, rng), pf::uniform<double>({2, d}, rng)}, {.order = 3}));
-    CHECK_NOTHROW(pf::testing::check_gradients(f, {pf::normal<double>({d}, rng), pf::uniform<double>({3, d}, rng)}, {.order = 2}));
+    CHECK_NOTHROW(pf::testing::check_gradients(
+        f, {pf::normal<double>({2, 2, d}, rng), pf::uniform<double>({2, d}, rng)}, {.order = 3}));
+    CHECK_NOTHROW(pf::testing::check_gradients(f, {pf::normal<double>({d}, rng), pf::uniform<double>({3, d}, rng)},
+                                               {.order = 2}));
   }
 }
 
 TEST_CASE("extreme logits give a Bernoulli neither NaN nor wrong limits") {
   for (const Index d : {1, 80}) {
     for (const float size : {90.0f, 1e4f, 1e30f, 3e38f}) {
-      const Tensor<> logits = pf::variable(Tensor<>::full({1, d}, size)), opposite = pf::variable(Tensor<>::full({1, d}, -size));
+      const Tensor<> logits = pf::variable(Tensor<>::full({1, d}, size)),
+                     opposite = pf::variable(Tensor<>::full({1, d}, -size));
       const Tensor<> ones = Tensor<>::ones({1, d}), zeros = Tensor<>::zeros({1, d});
       CHECK(pf::Bernoulli(logits).log_prob(ones).item() == Approx(0.0).margin(1e-30));
       CHECK(pf::Bernoulli(opposite).log_prob(zeros).item() == Approx(0.0).margin(1e-30));
@@ -76,7 +80,8 @@ TEST_CASE("extreme logits give a Bernoulli neither NaN nor wrong limits") {
 TEST_CASE("draws of a Bernoulli follow its masses and moments") {
   pf::Rng rng(4);
   const pf::Bernoulli<double> one(Tensor<double>{-0.8});
-  CHECK(std::exp(one.log_prob(Tensor<double>{0.0}).item()) + std::exp(one.log_prob(Tensor<double>{1.0}).item()) == Approx(1.0));
+  CHECK(std::exp(one.log_prob(Tensor<double>{0.0}).item()) + std::exp(one.log_prob(Tensor<double>{1.0}).item()) ==
+        Approx(1.0));
   CHECK_NOTHROW(pf::testing::check_distribution(pf::Bernoulli(Tensor<double>{{3}, {-2.0, 0.0, 1.0}}), rng));
   CHECK(pf::Bernoulli(Tensor<>::zeros({4, 3})).sample(2, rng).shape() == pf::Shape{2, 4, 3});
 }

@@ -4,9 +4,9 @@
 #include "support/catch.hpp"
 
 namespace pf = pushforward;
+using Catch::Approx;
 using pf::Index;
 using pf::Tensor;
-using Catch::Approx;
 
 TEST_CASE("the log-mass of a Categorical is the logarithm of softmax") {
   const Tensor<double> logits{{3}, {std::log(0.2), std::log(0.3), std::log(0.5)}};

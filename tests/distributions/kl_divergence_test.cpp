@@ -5,9 +5,9 @@
 #include "support/catch.hpp"
 
 namespace pf = pushforward;
+using Catch::Approx;
 using pf::Index;
 using pf::Tensor;
-using Catch::Approx;
 
 namespace {
 
@@ -16,7 +16,8 @@ template <class Q, class P>
 double divergence_by_quadrature(const Q& q, const P& p, double low, double high) {
   const Index n = 200'000;
   const double step = (high - low) / static_cast<double>(n);
-  const Tensor<double> x = Tensor<double>::generate({n, 1}, [&](Index i) { return low + (static_cast<double>(i) + 0.5) * step; });
+  const Tensor<double> x =
+      Tensor<double>::generate({n, 1}, [&](Index i) { return low + (static_cast<double>(i) + 0.5) * step; });
   const Tensor<double> log_q = q.log_prob(x), log_p = p.log_prob(x);
   double total = 0;
   for (Index i = 0; i < n; ++i)
@@ -39,7 +40,8 @@ TEST_CASE("the divergence of normals sums over the event and keeps the batch") {
   pf::Rng rng(1);
   const auto q = pf::Normal<double>::from_log_std(pf::normal<double>({4, 3}, rng), pf::normal<double>({4, 3}, rng));
   const pf::Normal<double> written(Tensor<double>::zeros({3}), Tensor<double>::ones({3}));
-  const Tensor<double> fast = pf::kl_divergence(q, pf::standard_normal<double>(3)), general = pf::kl_divergence(q, written);
+  const Tensor<double> fast = pf::kl_divergence(q, pf::standard_normal<double>(3)),
+                       general = pf::kl_divergence(q, written);
   REQUIRE(fast.shape() == pf::Shape{4});
   CHECK(pf::max(pf::abs(fast - general)).item() < 1e-12);
 }
@@ -61,7 +63,8 @@ TEST_CASE("the divergence of Bernoullis and categoricals is the sum over outcome
 }
 
 TEST_CASE("the divergence of boxes is the logarithm of their volumes' ratio, infinite unless covered") {
-  const pf::Uniform<double> small(Tensor<double>{0.0, 0.0}, Tensor<double>{1.0, 2.0}), large(Tensor<double>{-1.0, 0.0}, Tensor<double>{3.0, 4.0});
+  const pf::Uniform<double> small(Tensor<double>{0.0, 0.0}, Tensor<double>{1.0, 2.0}),
+      large(Tensor<double>{-1.0, 0.0}, Tensor<double>{3.0, 4.0});
   CHECK(pf::kl_divergence(small, large).item() == Approx(std::log(8.0)));
   CHECK(pf::kl_divergence(large, small).item() == std::numeric_limits<double>::infinity());
 }
@@ -91,11 +94,17 @@ TEST_CASE("closed divergences are twice differentiable in the parameters of both
   };
   const auto draw = [&] { return pf::normal<double>({2, 3}, rng) * 0.5; };
   CHECK_NOTHROW(pf::testing::check_gradients(normals, {draw(), draw(), draw(), draw()}, {.order = 2}));
-  auto to_standard = [](const auto& m, const auto& s) { return pf::kl_divergence(pf::Normal<double>::from_log_std(m, s), pf::standard_normal<double>(3)); };
+  auto to_standard = [](const auto& m, const auto& s) {
+    return pf::kl_divergence(pf::Normal<double>::from_log_std(m, s), pf::standard_normal<double>(3));
+  };
   CHECK_NOTHROW(pf::testing::check_gradients(to_standard, {draw(), draw()}, {.order = 2}));
-  auto bernoullis = [](const auto& a, const auto& b) { return pf::kl_divergence(pf::Bernoulli<double>(a), pf::Bernoulli<double>(b)); };
+  auto bernoullis = [](const auto& a, const auto& b) {
+    return pf::kl_divergence(pf::Bernoulli<double>(a), pf::Bernoulli<double>(b));
+  };
   CHECK_NOTHROW(pf::testing::check_gradients(bernoullis, {draw(), draw()}, {.order = 2}));
-  auto categoricals = [](const auto& a, const auto& b) { return pf::kl_divergence(pf::Categorical<double>(a), pf::Categorical<double>(b)); };
+  auto categoricals = [](const auto& a, const auto& b) {
+    return pf::kl_divergence(pf::Categorical<double>(a), pf::Categorical<double>(b));
+  };
   CHECK_NOTHROW(pf::testing::check_gradients(categoricals, {draw(), draw()}, {.order = 2}));
 }
 
@@ -104,9 +113,11 @@ TEST_CASE("the estimated divergence agrees with the closed form, and with quadra
   const pf::Normal<double> q(Tensor<double>{0.5}, Tensor<double>{0.7}), p(Tensor<double>{-0.4}, Tensor<double>{1.9});
   const double closed = pf::kl_divergence(q, p).item();
   CHECK(pf::kl_divergence(q, p, {.samples = 200'000}, rng).item() == Approx(closed).margin(0.01));
-  const pf::Mixture<pf::Normal<double>> bumps(Tensor<double>{0.0, 0.0}, pf::Normal<double>(Tensor<double>{{2, 1}, {-1.0, 1.0}}, Tensor<double>::ones({2, 1})));
+  const pf::Mixture<pf::Normal<double>> bumps(
+      Tensor<double>{0.0, 0.0}, pf::Normal<double>(Tensor<double>{{2, 1}, {-1.0, 1.0}}, Tensor<double>::ones({2, 1})));
   const double integral = divergence_by_quadrature(q, bumps, -12, 12);
   CHECK(pf::kl_divergence(q, bumps, {.samples = 200'000}, rng).item() == Approx(integral).margin(0.01));
   CHECK_THROWS_AS(pf::kl_divergence(q, p, {.samples = 0}, rng), pf::ValueError);
-  static_assert(pf::HasClosedKl<pf::Normal<>, pf::Normal<>> && !pf::HasClosedKl<pf::Normal<>, pf::Mixture<pf::Normal<>>>);
+  static_assert(pf::HasClosedKl<pf::Normal<>, pf::Normal<>> &&
+                !pf::HasClosedKl<pf::Normal<>, pf::Mixture<pf::Normal<>>>);
 }

@@ -5,15 +5,15 @@
 #include "support/catch.hpp"
 
 namespace pf = pushforward;
+using Catch::Approx;
 using pf::Index;
 using pf::Tensor;
-using Catch::Approx;
 
 namespace {
 
 pf::Mixture<pf::Normal<double>> three_bumps() {
-  return {Tensor<double>{0.0, 1.0, -0.5},
-          pf::Normal<double>(Tensor<double>{{3, 2}, {-2.0, 0.0, 1.0, 1.0, 3.0, -1.0}}, Tensor<double>{{3, 2}, {0.5, 1.0, 0.3, 0.7, 1.0, 0.4}})};
+  return {Tensor<double>{0.0, 1.0, -0.5}, pf::Normal<double>(Tensor<double>{{3, 2}, {-2.0, 0.0, 1.0, 1.0, 3.0, -1.0}},
+                                                             Tensor<double>{{3, 2}, {0.5, 1.0, 0.3, 0.7, 1.0, 0.4}})};
 }
 
 }  // namespace
@@ -24,7 +24,8 @@ TEST_CASE("a Mixture's density is the weighted sum of its components'") {
   const Tensor<double> p = mixture.weights().probabilities();
   double expected = 0;
   for (Index k = 0; k < 3; ++k) {
-    const pf::Normal<double> part(pf::select(mixture.components().mean(), 0, k), pf::select(mixture.components().std(), 0, k));
+    const pf::Normal<double> part(pf::select(mixture.components().mean(), 0, k),
+                                  pf::select(mixture.components().std(), 0, k));
     expected += p(k) * std::exp(part.log_prob(x).item());
   }
   CHECK(mixture.log_prob(x).item() == Approx(std::log(expected)).epsilon(1e-12));
@@ -34,13 +35,16 @@ TEST_CASE("a Mixture's density is the weighted sum of its components'") {
 TEST_CASE("draws of a Mixture follow its density and moments") {
   pf::Rng rng(1);
   CHECK_NOTHROW(pf::testing::check_distribution(three_bumps(), rng));
-  const pf::Mixture<pf::Normal<double>> line(Tensor<double>{0.0, 0.0}, pf::Normal<double>(Tensor<double>{{2, 1}, {-3.0, 3.0}}, Tensor<double>::ones({2, 1})));
+  const pf::Mixture<pf::Normal<double>> line(
+      Tensor<double>{0.0, 0.0}, pf::Normal<double>(Tensor<double>{{2, 1}, {-3.0, 3.0}}, Tensor<double>::ones({2, 1})));
   CHECK_NOTHROW(pf::testing::check_distribution(line, rng));
 }
 
 TEST_CASE("one Mixture for each row of a batch, as a mixture density network puts out") {
   pf::Rng rng(2);
-  const pf::Mixture<pf::Normal<double>> rows(pf::normal<double>({4, 3}, rng), pf::Normal<double>(pf::normal<double>({4, 3, 2}, rng), Tensor<double>::ones({4, 3, 2})));
+  const pf::Mixture<pf::Normal<double>> rows(
+      pf::normal<double>({4, 3}, rng),
+      pf::Normal<double>(pf::normal<double>({4, 3, 2}, rng), Tensor<double>::ones({4, 3, 2})));
   CHECK(rows.shape() == pf::Shape{4, 2});
   CHECK(rows.log_prob(pf::normal<double>({4, 2}, rng)).shape() == pf::Shape{4});
   CHECK(rows.sample(5, rng).shape() == pf::Shape{5, 4, 2});
@@ -51,11 +55,14 @@ TEST_CASE("a Mixture is twice differentiable in data and parameters") {
   auto f = [](const auto& x, const auto& logits, const auto& mean) {
     return pf::Mixture<pf::Normal<double>>(logits, pf::Normal<double>(mean, Tensor<double>::ones({3, 2}))).log_prob(x);
   };
-  CHECK_NOTHROW(pf::testing::check_gradients(f, {pf::normal<double>({4, 2}, rng), pf::normal<double>({3}, rng), pf::normal<double>({3, 2}, rng)}, {.order = 2}));
+  CHECK_NOTHROW(pf::testing::check_gradients(
+      f, {pf::normal<double>({4, 2}, rng), pf::normal<double>({3}, rng), pf::normal<double>({3, 2}, rng)},
+      {.order = 2}));
 }
 
 TEST_CASE("a point far from every component has a finite log-density") {
-  const pf::Mixture<pf::Normal<float>> two(Tensor<>::zeros({2}), pf::Normal<>(Tensor<>::zeros({2, 1}), Tensor<>::ones({2, 1})));
+  const pf::Mixture<pf::Normal<float>> two(Tensor<>::zeros({2}),
+                                           pf::Normal<>(Tensor<>::zeros({2, 1}), Tensor<>::ones({2, 1})));
   CHECK(two.log_prob(Tensor<>{{1, 1}, {1e4f}}).item() == Approx(-5e7));
 }
 

@@ -5,9 +5,9 @@
 #include "support/catch.hpp"
 
 namespace pf = pushforward;
+using Catch::Approx;
 using pf::Index;
 using pf::Tensor;
-using Catch::Approx;
 
 namespace {
 
@@ -81,7 +81,8 @@ TEST_CASE("the log-density of a Normal has gradients of order 3 in everything, n
     CHECK_NOTHROW(pf::testing::check_gradients(f, {x, mean, log_std}, {.order = 3}));
   }
   auto g = [](const auto& x, const auto& std) { return pf::Normal<double>(x * 0.5, std).log_prob(x); };
-  CHECK_NOTHROW(pf::testing::check_gradients(g, {pf::normal<double>({2, 3}, rng), pf::uniform<double>({2, 3}, rng, 0.5, 2)}, {.order = 2}));
+  CHECK_NOTHROW(pf::testing::check_gradients(
+      g, {pf::normal<double>({2, 3}, rng), pf::uniform<double>({2, 3}, rng, 0.5, 2)}, {.order = 2}));
 }
 
 TEST_CASE("reparameterized draws carry the gradient of an expectation to the parameters") {
@@ -98,7 +99,8 @@ TEST_CASE("reparameterized draws carry the gradient of an expectation to the par
 
 TEST_CASE("log-densities that come with draws are those of the draws") {
   pf::Rng rng(5);
-  const auto normal = pf::Normal<double>::from_log_std(pf::normal<double>({4, 3}, rng), pf::normal<double>({4, 3}, rng));
+  const auto normal =
+      pf::Normal<double>::from_log_std(pf::normal<double>({4, 3}, rng), pf::normal<double>({4, 3}, rng));
   for (const auto& draws : {normal.sample_and_log_prob(6, rng), normal.rsample_and_log_prob(6, rng)}) {
     REQUIRE(draws.value.shape() == pf::Shape{6, 4, 3});
     CHECK(pf::max(pf::abs(draws.log_prob - normal.log_prob(draws.value))).item() < 1e-12);

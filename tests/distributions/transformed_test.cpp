@@ -13,7 +13,9 @@ namespace {
 // y = e^x: what turns a normal into a log-normal.
 struct Exponential {
   template <class S>
-  pf::WithLogDet<S> forward(const Tensor<S>& x) const { return {pf::exp(x), pf::sum(x, -1)}; }
+  pf::WithLogDet<S> forward(const Tensor<S>& x) const {
+    return {pf::exp(x), pf::sum(x, -1)};
+  }
   template <class S>
   pf::WithLogDet<S> inverse(const Tensor<S>& y) const {
     const Tensor<S> x = pf::log(pf::maximum(y, 1e-30));  // nothing lies below 0

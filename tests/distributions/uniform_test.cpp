@@ -5,8 +5,8 @@
 #include "support/catch.hpp"
 
 namespace pf = pushforward;
-using pf::Tensor;
 using Catch::Approx;
+using pf::Tensor;
 
 TEST_CASE("a Uniform has density one over the volume inside of its box, and none outside") {
   const pf::Uniform<double> box(Tensor<double>{0.0, -1.0}, Tensor<double>{2.0, 3.0});
@@ -20,7 +20,8 @@ TEST_CASE("a Uniform has density one over the volume inside of its box, and none
 TEST_CASE("draws of a Uniform follow its density and moments") {
   pf::Rng rng(1);
   CHECK_NOTHROW(pf::testing::check_distribution(pf::Uniform<double>(Tensor<double>{-1.0}, Tensor<double>{4.0}), rng));
-  CHECK_NOTHROW(pf::testing::check_distribution(pf::Uniform<double>(Tensor<double>{-1.0, 10.0}, Tensor<double>{4.0, 10.5}), rng));
+  CHECK_NOTHROW(
+      pf::testing::check_distribution(pf::Uniform<double>(Tensor<double>{-1.0, 10.0}, Tensor<double>{4.0, 10.5}), rng));
   const pf::Uniform<double> number(Tensor<double>::scalar(0), Tensor<double>::scalar(1));
   CHECK(number.log_prob(Tensor<double>{0.5, 2.0}).shape() == pf::Shape{2});
 }
@@ -32,7 +33,9 @@ TEST_CASE("draws stay inside of a box that is narrow for its distance from zero"
 }
 
 TEST_CASE("a Uniform is differentiable in its bounds") {
-  auto f = [](const auto& low, const auto& high) { return pf::Uniform<double>(low, high).log_prob(Tensor<double>{{1, 2}, {0.1, 0.2}}); };
+  auto f = [](const auto& low, const auto& high) {
+    return pf::Uniform<double>(low, high).log_prob(Tensor<double>{{1, 2}, {0.1, 0.2}});
+  };
   CHECK_NOTHROW(pf::testing::check_gradients(f, {Tensor<double>{-1.0, -2.0}, Tensor<double>{1.0, 0.5}}, {.order = 2}));
 }
 

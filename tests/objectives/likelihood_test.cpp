@@ -4,14 +4,16 @@
 #include "support/catch.hpp"
 
 namespace pf = pushforward;
-using pf::Tensor;
 using Catch::Approx;
+using pf::Tensor;
 
 namespace {
 
 // A density that needs randomness to score.
 struct Noisy {
-  Tensor<double> log_prob(const Tensor<double>& x, pf::Rng& rng) const { return pf::standard_normal<double>(2).log_prob(x + pf::normal<double>(x.shape(), rng)); }
+  Tensor<double> log_prob(const Tensor<double>& x, pf::Rng& rng) const {
+    return pf::standard_normal<double>(2).log_prob(x + pf::normal<double>(x.shape(), rng));
+  }
 };
 
 }  // namespace

@@ -13,12 +13,14 @@ namespace detail {
 
 // y = x exp(log_scale) + shift, and back, for events [.., d].
 template <class S>
-WithLogDet<S> scale_and_shift(const char* name, const Tensor<S>& x, const Tensor<S>& shift, const Tensor<S>& log_scale) {
+WithLogDet<S> scale_and_shift(const char* name, const Tensor<S>& x, const Tensor<S>& shift,
+                              const Tensor<S>& log_scale) {
   check_features(name, x.shape(), shift.size());
   return {x * exp(log_scale) + shift, expand(sum(log_scale), x.shape().without(-1))};
 }
 template <class S>
-WithLogDet<S> shift_and_scale_back(const char* name, const Tensor<S>& y, const Tensor<S>& shift, const Tensor<S>& log_scale) {
+WithLogDet<S> shift_and_scale_back(const char* name, const Tensor<S>& y, const Tensor<S>& shift,
+                                   const Tensor<S>& log_scale) {
   check_features(name, y.shape(), shift.size());
   return {(y - shift) * exp(-log_scale), expand(-sum(log_scale), y.shape().without(-1))};
 }
@@ -34,9 +36,11 @@ struct Affine {
 
   Affine() = default;
   Affine(const Tensor<S>& by, const Tensor<S>& times) : shift(by), scale(times) {
-    if (by.rank() > 1 || times.rank() > 1) fail<ShapeError>("Affine: shift ", by.shape(), " and scale ", times.shape(), ", expected [d] or []");
+    if (by.rank() > 1 || times.rank() > 1)
+      fail<ShapeError>("Affine: shift ", by.shape(), " and scale ", times.shape(), ", expected [d] or []");
     for (S s : times)
-      if (!(std::abs(s) > S(0) && std::isfinite(s))) fail<ValueError>("Affine: scale ", s, " cannot be inverted, expected finite numbers that are not 0");
+      if (!(std::abs(s) > S(0) && std::isfinite(s)))
+        fail<ValueError>("Affine: scale ", s, " cannot be inverted, expected finite numbers that are not 0");
   }
 
   WithLogDet<S> forward(const Tensor<S>& x) const { return {x * scale.tensor() + shift.tensor(), log_det(x, S(1))}; }
@@ -51,7 +55,8 @@ struct Affine {
   Tensor<S> log_det(const Tensor<S>& x, S sign) const {
     const Shape shape = detail::log_det_shape("Affine", x.shape());
     if (!(broadcast(x.shape(), broadcast(shift.shape(), scale.shape()), "Affine") == x.shape()))
-      fail<ShapeError>("Affine: input of shape ", x.shape(), " for shift ", shift.shape(), " and scale ", scale.shape(), ", expected [.., d]");
+      fail<ShapeError>("Affine: input of shape ", x.shape(), " for shift ", shift.shape(), " and scale ", scale.shape(),
+                       ", expected [.., d]");
     double total = 0;
     for (S s : scale) total += std::log(std::abs(static_cast<double>(s)));
     if (scale.size() != x.size(-1)) total *= static_cast<double>(x.size(-1));  // one scale for all
@@ -65,10 +70,15 @@ struct LearnedAffine {
   Parameter<S> shift, log_scale;
 
   LearnedAffine() = default;
-  explicit LearnedAffine(Index features) : shift(Tensor<S>::zeros({features})), log_scale(Tensor<S>::zeros({features})) {}
+  explicit LearnedAffine(Index features)
+      : shift(Tensor<S>::zeros({features})), log_scale(Tensor<S>::zeros({features})) {}
 
-  WithLogDet<S> forward(const Tensor<S>& x) const { return detail::scale_and_shift("LearnedAffine", x, shift.tensor(), log_scale.tensor()); }
-  WithLogDet<S> inverse(const Tensor<S>& y) const { return detail::shift_and_scale_back("LearnedAffine", y, shift.tensor(), log_scale.tensor()); }
+  WithLogDet<S> forward(const Tensor<S>& x) const {
+    return detail::scale_and_shift("LearnedAffine", x, shift.tensor(), log_scale.tensor());
+  }
+  WithLogDet<S> inverse(const Tensor<S>& y) const {
+    return detail::shift_and_scale_back("LearnedAffine", y, shift.tensor(), log_scale.tensor());
+  }
 
   static void members(auto& self, auto&& visit) {
     visit("shift", self.shift);
@@ -76,11 +86,12 @@ struct LearnedAffine {
   }
 };
 
-/// A LearnedAffine that starts from data, so that its inverse gives mean 0 and variance 1 (Kingma and Dhariwal 2018, sec. 3.1).
+/// A LearnedAffine that starts from data, so that its inverse gives mean 0 and variance 1 (Kingma and Dhariwal 2018,
+/// sec. 3.1).
 ///
-/// `initialize(y)` sets it from a batch y of what `forward` is to produce; the first call counts, later ones do nothing.
-/// It is explicit, so that `forward` and `inverse` stay constant and may run in several threads; `fit` calls it through
-/// the model with the first batch. Without it the layer starts as the identity.
+/// `initialize(y)` sets it from a batch y of what `forward` is to produce; the first call counts, later ones do
+/// nothing. It is explicit, so that `forward` and `inverse` stay constant and may run in several threads; `fit` calls
+/// it through the model with the first batch. Without it the layer starts as the identity.
 template <class S = float>
 struct ActNorm {
   Parameter<S> shift, log_scale;
@@ -88,10 +99,16 @@ struct ActNorm {
 
   ActNorm() = default;
   explicit ActNorm(Index features)
-      : shift(Tensor<S>::zeros({features})), log_scale(Tensor<S>::zeros({features})), initialized(Tensor<S>::zeros({1})) {}
+      : shift(Tensor<S>::zeros({features})),
+        log_scale(Tensor<S>::zeros({features})),
+        initialized(Tensor<S>::zeros({1})) {}
 
-  WithLogDet<S> forward(const Tensor<S>& x) const { return detail::scale_and_shift("ActNorm", x, shift.tensor(), log_scale.tensor()); }
-  WithLogDet<S> inverse(const Tensor<S>& y) const { return detail::shift_and_scale_back("ActNorm", y, shift.tensor(), log_scale.tensor()); }
+  WithLogDet<S> forward(const Tensor<S>& x) const {
+    return detail::scale_and_shift("ActNorm", x, shift.tensor(), log_scale.tensor());
+  }
+  WithLogDet<S> inverse(const Tensor<S>& y) const {
+    return detail::shift_and_scale_back("ActNorm", y, shift.tensor(), log_scale.tensor());
+  }
 
   void initialize(const Tensor<S>& y) {
     if (initialized.item() != S(0)) return;

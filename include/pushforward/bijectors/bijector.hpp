@@ -36,7 +36,8 @@ inline Shape log_det_shape(const char* bijector, const Shape& x) {
 
 inline void check_features(const char* bijector, const Shape& x, Index features) {
   if (x.rank() == 0 || x[-1] != features)
-    fail<ShapeError>(bijector, ": input of shape ", x, ", expected events of ", features, " numbers, [.., ", features, "]");
+    fail<ShapeError>(bijector, ": input of shape ", x, ", expected events of ", features, " numbers, [.., ", features,
+                     "]");
 }
 
 // What depends on data before training: does it where a bijector has it, from what is to come out of `forward`.
@@ -55,8 +56,8 @@ class AnyBijector {
 
   AnyBijector() = default;
   template <class B>
-    requires(!std::same_as<B, AnyBijector>) && Bijector<B, S>
-  AnyBijector(B bijector) : content_(std::make_unique<Model<B>>(std::move(bijector))) {}
+  requires(!std::same_as<B, AnyBijector>) && Bijector<B, S> AnyBijector(B bijector)
+      : content_(std::make_unique<Model<B>>(std::move(bijector))) {}
   AnyBijector(const AnyBijector& other) : content_(other.content_ ? other.content_->clone() : nullptr) {}
   AnyBijector(AnyBijector&&) noexcept = default;
   AnyBijector& operator=(const AnyBijector& other) { return *this = AnyBijector(other); }

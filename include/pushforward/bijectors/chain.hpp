@@ -116,9 +116,8 @@ class Compose {
 
  private:
   static void backwards(auto& self, const auto& visit) {
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
-      (visit(std::get<sizeof...(B) - 1 - I>(self.bijectors_)), ...);
-    }(std::index_sequence_for<B...>{});
+    [&]<std::size_t... I>(std::index_sequence<I...>) { (visit(std::get<sizeof...(B) - 1 - I>(self.bijectors_)), ...); }
+    (std::index_sequence_for<B...>{});
   }
 
   std::tuple<B...> bijectors_;
@@ -132,9 +131,13 @@ struct Inverse {
   explicit Inverse(B b) : bijector(std::move(b)) {}
 
   template <class S>
-  WithLogDet<S> forward(const Tensor<S>& x) const { return bijector.inverse(x); }
+  WithLogDet<S> forward(const Tensor<S>& x) const {
+    return bijector.inverse(x);
+  }
   template <class S>
-  WithLogDet<S> inverse(const Tensor<S>& y) const { return bijector.forward(y); }
+  WithLogDet<S> inverse(const Tensor<S>& y) const {
+    return bijector.forward(y);
+  }
 
   static void members(auto& self, auto&& visit) { visit("bijector", self.bijector); }
 };

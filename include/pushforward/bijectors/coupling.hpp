@@ -21,15 +21,20 @@ struct CouplingColumns {
 };
 
 inline CouplingColumns coupling_columns(Index features, Keep keep) {
-  if (features < 2) fail<ValueError>("coupling: got ", features, " features, expected at least 2, one to keep and one to move");
+  if (features < 2)
+    fail<ValueError>("coupling: got ", features, " features, expected at least 2, one to keep and one to move");
   const Index half = features / 2;
   const Columns first{features, 0, 1, half}, second{features, half, 1, features - half};
   const Columns even{features, 0, 2, features - half}, odd{features, 1, 2, half};
   switch (keep) {
-    case Keep::first_half: return {first, second};
-    case Keep::second_half: return {second, first};
-    case Keep::even: return {even, odd};
-    case Keep::odd: break;
+    case Keep::first_half:
+      return {first, second};
+    case Keep::second_half:
+      return {second, first};
+    case Keep::even:
+      return {even, odd};
+    case Keep::odd:
+      break;
   }
   return {odd, even};
 }
@@ -37,7 +42,8 @@ inline CouplingColumns coupling_columns(Index features, Keep keep) {
 template <class S>
 void check_conditioner(const char* name, const Tensor<S>& raw, const Tensor<S>& x, Index expected) {
   if (!(raw.shape() == x.shape().with(-1, expected)))
-    fail<ShapeError>(name, ": the network gave shape ", raw.shape(), " for input ", x.shape(), ", expected ", x.shape().with(-1, expected));
+    fail<ShapeError>(name, ": the network gave shape ", raw.shape(), " for input ", x.shape(), ", expected ",
+                     x.shape().with(-1, expected));
 }
 
 }  // namespace detail
@@ -60,7 +66,8 @@ class AdditiveCoupling {
   using Scalar = detail::scalar_of<Net>;
   using S = Scalar;
 
-  AdditiveCoupling(Net net, Index features, Keep keep = Keep::first_half) : net_(std::move(net)), columns_(detail::coupling_columns(features, keep)) {}
+  AdditiveCoupling(Net net, Index features, Keep keep = Keep::first_half)
+      : net_(std::move(net)), columns_(detail::coupling_columns(features, keep)) {}
 
   WithLogDet<S> forward(const Tensor<S>& x) const { return {x + shift(x), Tensor<S>::zeros(x.shape().without(-1))}; }
   WithLogDet<S> inverse(const Tensor<S>& y) const { return {y - shift(y), Tensor<S>::zeros(y.shape().without(-1))}; }
@@ -82,9 +89,9 @@ class AdditiveCoupling {
 
 /// y_moved = x_moved exp(s(x_kept)) + t(x_kept) (RealNVP, Dinh et al. 2017, eq. 7), log det = sum of s.
 ///
-/// `net` maps [.., kept] to [.., 2 moved]: raw log-scales r, then shifts t. s = bound tanh(r / bound) is bounded, and the
-/// network sees numbers clamped to 1e6, so that no finite input overflows to NaN. Throws ShapeError if the network's output
-/// does not fit.
+/// `net` maps [.., kept] to [.., 2 moved]: raw log-scales r, then shifts t. s = bound tanh(r / bound) is bounded, and
+/// the network sees numbers clamped to 1e6, so that no finite input overflows to NaN. Throws ShapeError if the
+/// network's output does not fit.
 template <class Net>
 class AffineCoupling {
  public:
@@ -92,17 +99,22 @@ class AffineCoupling {
   using S = Scalar;
 
   AffineCoupling(Net net, Index features, CouplingOptions options = {})
-      : net_(std::move(net)), columns_(detail::coupling_columns(features, options.keep)), scale_(options.max_log_scale) {
-    if (!(options.max_log_scale > 0)) fail<ValueError>("AffineCoupling: max_log_scale is ", options.max_log_scale, ", expected a positive number");
+      : net_(std::move(net)),
+        columns_(detail::coupling_columns(features, options.keep)),
+        scale_(options.max_log_scale) {
+    if (!(options.max_log_scale > 0))
+      fail<ValueError>("AffineCoupling: max_log_scale is ", options.max_log_scale, ", expected a positive number");
   }
 
   WithLogDet<S> forward(const Tensor<S>& x) const {
     const Tensor<S> raw = conditioned(x);
-    return {detail::affine_coupling<true>(x, raw, columns_.moved, scale_), detail::coupling_log_det(raw, columns_.moved.count, scale_, S(1))};
+    return {detail::affine_coupling<true>(x, raw, columns_.moved, scale_),
+            detail::coupling_log_det(raw, columns_.moved.count, scale_, S(1))};
   }
   WithLogDet<S> inverse(const Tensor<S>& y) const {
     const Tensor<S> raw = conditioned(y);
-    return {detail::affine_coupling<false>(y, raw, columns_.moved, scale_), detail::coupling_log_det(raw, columns_.moved.count, scale_, S(-1))};
+    return {detail::affine_coupling<false>(y, raw, columns_.moved, scale_),
+            detail::coupling_log_det(raw, columns_.moved.count, scale_, S(-1))};
   }
 
   static void members(auto& self, auto&& visit) { visit("net", self.net_); }

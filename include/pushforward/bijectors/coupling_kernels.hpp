@@ -11,13 +11,18 @@ struct Columns {
   Index width, start, step, count;
 
   template <class S>
-  Tensor<S> of(const Tensor<S>& x) const { return take_range(x, {x.rank() - 1, start, count, step}); }
+  Tensor<S> of(const Tensor<S>& x) const {
+    return take_range(x, {x.rank() - 1, start, count, step});
+  }
   // Zeros with `part` in these columns.
   template <class S>
-  Tensor<S> place(const Tensor<S>& part) const { return place_range(part, part.shape().with(-1, width), {part.rank() - 1, start, count, step}); }
+  Tensor<S> place(const Tensor<S>& part) const {
+    return place_range(part, part.shape().with(-1, width), {part.rank() - 1, start, count, step});
+  }
 };
 
-// Elements [row, row + rows) x [first, first + n) of some columns, from or to contiguous memory: what vector loops want.
+// Elements [row, row + rows) x [first, first + n) of some columns, from or to contiguous memory: what vector loops
+// want.
 struct CouplingTile {
   static constexpr Index capacity = 256;
   Index row, rows, first, n;
@@ -66,15 +71,16 @@ template <class S>
 Tensor<S> conditioner_input(const Tensor<S>& x, const Columns& c) {
   auto value = [c](const Tensor<S>& in) {
     Tensor<S> y = Access::allocate<S>(in.shape().with(-1, c.count));
-    for_each_tile(y.size() / std::max(Index{1}, c.count), c.count, [=, from = in.data(), out = Access::data(y)](const CouplingTile& t) {
-      S u[CouplingTile::capacity];
-      t.load(from, c, u);
-      for (Index i = 0; i < t.size(); ++i) {
-        const S high = static_cast<S>(conditioner_bound), v = u[i] < high ? u[i] : high;
-        u[i] = v > -high ? v : -high;
-      }
-      t.store(u, {c.count, 0, 1, c.count}, out);
-    });
+    for_each_tile(y.size() / std::max(Index{1}, c.count), c.count,
+                  [=, from = in.data(), out = Access::data(y)](const CouplingTile& t) {
+                    S u[CouplingTile::capacity];
+                    t.load(from, c, u);
+                    for (Index i = 0; i < t.size(); ++i) {
+                      const S high = static_cast<S>(conditioner_bound), v = u[i] < high ? u[i] : high;
+                      u[i] = v > -high ? v : -high;
+                    }
+                    t.store(u, {c.count, 0, 1, c.count}, out);
+                  });
     return y;
   };
   auto rule = [c](const Tensor<S>& g, const Tensor<S>& y, const Tensor<S>&) {
@@ -96,56 +102,63 @@ struct BoundedScale {
 // Forward y = b exp(s) + t, else y = (b - t) exp(-s), in the moved columns; the others are copied.
 // `raw` [.., 2 m] holds r for the m moved columns, then t.
 template <bool Forward, class S>
-Tensor<S> affine_coupling_values(const Tensor<S>& x, const Tensor<S>& raw, const Columns& moved, BoundedScale<S> scale) {
+Tensor<S> affine_coupling_values(const Tensor<S>& x, const Tensor<S>& raw, const Columns& moved,
+                                 BoundedScale<S> scale) {
   Tensor<S> y = Access::allocate<S>(x.shape());
   std::copy_n(x.data(), x.size(), Access::data(y));
   const Index m = moved.count;
   const Columns scales{2 * m, 0, 1, m}, shifts{2 * m, m, 1, m};
-  for_each_tile(x.size() / moved.width, m, [=, b_in = x.data(), p = raw.data(), out = Access::data(y)](const CouplingTile& tile) {
-    S b[CouplingTile::capacity], r[CouplingTile::capacity], t[CouplingTile::capacity];
-    tile.load(b_in, moved, b);
-    tile.load(p, scales, r);
-    tile.load(p, shifts, t);
-    for (Index i = 0; i < tile.size(); ++i) {
-      const S s = scale.bound * math::tanh(r[i] * scale.slope);
-      b[i] = Forward ? b[i] * math::exp(s) + t[i] : (b[i] - t[i]) * math::exp(-s);
-    }
-    tile.store(b, moved, out);
-  });
+  for_each_tile(x.size() / moved.width, m,
+                [=, b_in = x.data(), p = raw.data(), out = Access::data(y)](const CouplingTile& tile) {
+                  S b[CouplingTile::capacity], r[CouplingTile::capacity], t[CouplingTile::capacity];
+                  tile.load(b_in, moved, b);
+                  tile.load(p, scales, r);
+                  tile.load(p, shifts, t);
+                  for (Index i = 0; i < tile.size(); ++i) {
+                    const S s = scale.bound * math::tanh(r[i] * scale.slope);
+                    b[i] = Forward ? b[i] * math::exp(s) + t[i] : (b[i] - t[i]) * math::exp(-s);
+                  }
+                  tile.store(b, moved, out);
+                });
   return y;
 }
 
 // The cotangents of x and raw.
 template <bool Forward, class S>
-std::array<Tensor<S>, 2> affine_coupling_rule(const Tensor<S>& g, const Tensor<S>& x, const Tensor<S>& raw, const Columns& moved, BoundedScale<S> scale) {
+std::array<Tensor<S>, 2> affine_coupling_rule(const Tensor<S>& g, const Tensor<S>& x, const Tensor<S>& raw,
+                                              const Columns& moved, BoundedScale<S> scale) {
   Tensor<S> gx = Access::allocate<S>(x.shape()), graw = Access::allocate<S>(raw.shape());
   std::copy_n(g.data(), g.size(), Access::data(gx));
   const Index m = moved.count;
   const Columns scales{2 * m, 0, 1, m}, shifts{2 * m, m, 1, m};
-  for_each_tile(x.size() / moved.width, m, [=, g_in = g.data(), b_in = x.data(), p = raw.data(), to_x = Access::data(gx), to_raw = Access::data(graw)](const CouplingTile& tile) {
-    S d[CouplingTile::capacity], b[CouplingTile::capacity], r[CouplingTile::capacity], t[CouplingTile::capacity];
-    tile.load(g_in, moved, d);
-    tile.load(b_in, moved, b);
-    tile.load(p, scales, r);
-    tile.load(p, shifts, t);
-    for (Index i = 0; i < tile.size(); ++i) {
-      const S tanh_r = math::tanh(r[i] * scale.slope), s = scale.bound * tanh_r;
-      const S factor = math::exp(Forward ? s : -s), through = d[i] * factor;
-      const S scaled = Forward ? b[i] : t[i] - b[i];  // dy/ds = scaled * factor
-      r[i] = through * scaled * (S(1) - tanh_r * tanh_r);
-      t[i] = Forward ? d[i] : -through;
-      d[i] = through;
-    }
-    tile.store(d, moved, to_x);
-    tile.store(r, scales, to_raw);
-    tile.store(t, shifts, to_raw);
-  });
+  for_each_tile(x.size() / moved.width, m,
+                [=, g_in = g.data(), b_in = x.data(), p = raw.data(), to_x = Access::data(gx),
+                 to_raw = Access::data(graw)](const CouplingTile& tile) {
+                  S d[CouplingTile::capacity], b[CouplingTile::capacity], r[CouplingTile::capacity],
+                      t[CouplingTile::capacity];
+                  tile.load(g_in, moved, d);
+                  tile.load(b_in, moved, b);
+                  tile.load(p, scales, r);
+                  tile.load(p, shifts, t);
+                  for (Index i = 0; i < tile.size(); ++i) {
+                    const S tanh_r = math::tanh(r[i] * scale.slope), s = scale.bound * tanh_r;
+                    const S factor = math::exp(Forward ? s : -s), through = d[i] * factor;
+                    const S scaled = Forward ? b[i] : t[i] - b[i];  // dy/ds = scaled * factor
+                    r[i] = through * scaled * (S(1) - tanh_r * tanh_r);
+                    t[i] = Forward ? d[i] : -through;
+                    d[i] = through;
+                  }
+                  tile.store(d, moved, to_x);
+                  tile.store(r, scales, to_raw);
+                  tile.store(t, shifts, to_raw);
+                });
   return {gx, graw};
 }
 
 // The same as affine_coupling_values in differentiable operations.
 template <bool Forward, class S>
-Tensor<S> affine_coupling_reference(const Tensor<S>& x, const Tensor<S>& raw, const Columns& moved, BoundedScale<S> scale) {
+Tensor<S> affine_coupling_reference(const Tensor<S>& x, const Tensor<S>& raw, const Columns& moved,
+                                    BoundedScale<S> scale) {
   const auto [r, t] = split<2>(raw);
   const Tensor<S> b = moved.of(x);
   const Tensor<S> factor = exp(tanh(r * scale.slope) * (Forward ? scale.bound : -scale.bound));
@@ -154,11 +167,15 @@ Tensor<S> affine_coupling_reference(const Tensor<S>& x, const Tensor<S>& raw, co
 
 template <bool Forward, class S>
 Tensor<S> affine_coupling(const Tensor<S>& x, const Tensor<S>& raw, const Columns& moved, BoundedScale<S> scale) {
-  auto value = [=](const Tensor<S>& in, const Tensor<S>& p) { return affine_coupling_values<Forward>(in, p, moved, scale); };
+  auto value = [=](const Tensor<S>& in, const Tensor<S>& p) {
+    return affine_coupling_values<Forward>(in, p, moved, scale);
+  };
   auto rule = [=](const Tensor<S>& g, const Tensor<S>&, const Tensor<S>& in, const Tensor<S>& p) {
     return affine_coupling_rule<Forward>(g, in, p, moved, scale);
   };
-  auto reference = [=](const Tensor<S>& in, const Tensor<S>& p) { return affine_coupling_reference<Forward>(in, p, moved, scale); };
+  auto reference = [=](const Tensor<S>& in, const Tensor<S>& p) {
+    return affine_coupling_reference<Forward>(in, p, moved, scale);
+  };
   return fused(value, rule, reference, x, raw);
 }
 

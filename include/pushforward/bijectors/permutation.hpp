@@ -21,7 +21,8 @@ struct Permutation {
     for (Index i = 0; i < positions.size(); ++i) {
       const Index p = positions.data()[i];
       if (p < 0 || p >= positions.size() || inverted[static_cast<std::size_t>(p)] >= 0)
-        fail<ValueError>("Permutation: position ", p, " at ", i, " is out of range or repeated, expected each of 0 .. ", positions.size() - 1, " once");
+        fail<ValueError>("Permutation: position ", p, " at ", i, " is out of range or repeated, expected each of 0 .. ",
+                         positions.size() - 1, " once");
       inverted[static_cast<std::size_t>(p)] = i;
     }
     back = Tensor<Index>(positions.shape(), inverted);
@@ -52,7 +53,9 @@ struct Reverse {
     return {flip(x, -1), Tensor<S>::zeros(shape)};
   }
   template <class S>
-  WithLogDet<S> inverse(const Tensor<S>& y) const { return forward(y); }
+  WithLogDet<S> inverse(const Tensor<S>& y) const {
+    return forward(y);
+  }
 };
 
 }  // namespace pushforward

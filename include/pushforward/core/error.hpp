@@ -9,6 +9,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include <pushforward/core/isa.hpp>
+
 namespace pushforward {
 
 /// Base of all exceptions of the library.
@@ -101,7 +103,7 @@ template <class E>
 
 /// Throws `E` with the parts concatenated: strings, numbers, and values with a `str()`.
 template <std::derived_from<Error> E, class... Parts>
-[[noreturn]] void fail(const Parts&... parts) {
+[[noreturn]] PUSHFORWARD_INLINE void fail(const Parts&... parts) {
   detail::throw_error<E>({detail::Part(parts)...});
 }
 

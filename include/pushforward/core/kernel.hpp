@@ -47,14 +47,19 @@ PUSHFORWARD_INLINE void map_loop(const F& f, Index n, Out* __restrict out, const
   for (Index i = 0; i < n; ++i) out[i] = f(in[i]...);
 }
 
+// Double is what oracles use and its functions are not vectorized: one instruction set will do.
+template <class S, class Body>
+void vectorized_unless_double(const Body& body) {
+  if constexpr (sizeof(S) == 8)
+    body();
+  else
+    vectorized(body);
+}
+
 // out[i] = f(in[i]...) for i in [0, n), on this thread.
 template <class F, class Out, class... In>
 void map_serial(const F& f, Index n, Out* out, const In*... in) {
-  // Double is what oracles use and its functions are not vectorized: one instruction set will do.
-  if constexpr (sizeof(Out) == 8)
-    map_loop(f, n, out, in...);
-  else
-    vectorized([=] { map_loop(f, n, out, in...); });
+  vectorized_unless_double<Out>([=] { map_loop(f, n, out, in...); });
 }
 
 // How many elements one thread takes at least: about 20 us of a cheap loop.

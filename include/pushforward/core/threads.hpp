@@ -38,17 +38,21 @@ inline void set_num_threads([[maybe_unused]] int count) {
 #endif
 }
 
-/// Calls `body(begin, end)` over disjoint ranges that cover [0, n). Ranges begin at multiples of `grain` (the last may
-/// be short) and one thread handles at least `grain` indices, so a grain of about 20 us of work pays for the fork.
-/// `body` must not throw, and must give the same result for an index whatever range it comes in.
-template <class Body>
-void parallel_for(Index n, Index grain, const Body& body) {
-  if (n <= 0) return;
+namespace detail {
+
+// A body with its type erased, so that the fork is compiled once.
+struct RangeBody {
+  void (*call)(const void* body, Index begin, Index end);
+  const void* body;
+  void operator()(Index begin, Index end) const { call(body, begin, end); }
+};
+
+inline void run_ranges(Index n, [[maybe_unused]] Index grain, RangeBody body) {
 #ifdef _OPENMP
   const Index chunks = (n + grain - 1) / grain;
-  const Index threads = std::min<Index>(num_threads(), chunks);
+  const int threads = static_cast<int>(std::min<Index>(num_threads(), chunks));
   if (threads > 1 && !omp_in_parallel()) {
-#pragma omp parallel num_threads(static_cast<int>(threads))
+#pragma omp parallel num_threads(threads)
     {
       const Index team = omp_get_num_threads(), me = omp_get_thread_num();
       const Index begin = chunks * me / team * grain, end = std::min(n, chunks * (me + 1) / team * grain);
@@ -56,10 +60,19 @@ void parallel_for(Index n, Index grain, const Body& body) {
     }
     return;
   }
-#else
-  (void)grain;
 #endif
   body(Index{0}, n);
+}
+
+}  // namespace detail
+
+/// Calls `body(begin, end)` over disjoint ranges that cover [0, n). Ranges begin at multiples of `grain` (the last may
+/// be short) and one thread handles at least `grain` indices, so a grain of about 20 us of work pays for the fork.
+/// `body` must not throw, and must give the same result for an index whatever range it comes in.
+template <class Body>
+void parallel_for(Index n, Index grain, const Body& body) {
+  if (n <= 0) return;
+  detail::run_ranges(n, grain, {[](const void* f, Index begin, Index end) { (*static_cast<const Body*>(f))(begin, end); }, &body});
 }
 
 }  // namespace pushforward

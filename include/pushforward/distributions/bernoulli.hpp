@@ -19,9 +19,11 @@ class Bernoulli {
 
   explicit Bernoulli(const Tensor<S>& logits) : logits_(logits) {
     if (detail::any_of(logits, [](S l) { return l - l != S(0); }))
-      fail<ValueError>("Bernoulli: logits contain NaN or infinity, expected finite numbers; find where they arose with NanCheck");
+      fail<ValueError>(
+          "Bernoulli: logits contain NaN or infinity, expected finite numbers; find where they arose with NanCheck");
   }
-  /// With probabilities in [0, 1]; 0 and 1 become e^-200 (double: e^-700) and its complement. Throws ValueError for others.
+  /// With probabilities in [0, 1]; 0 and 1 become e^-200 (double: e^-700) and its complement. Throws ValueError for
+  /// others.
   static Bernoulli from_probabilities(const Tensor<S>& p) {
     if (detail::any_of(p, [](S x) { return !(x >= S(0) && x <= S(1)); }))
       fail<ValueError>("Bernoulli: a probability lies outside of [0, 1]; to give logits use the constructor");
@@ -42,7 +44,8 @@ class Bernoulli {
   ///
   /// x may lie between 0 and 1: then it is minus the cross-entropy. Stable for logits of any size.
   Tensor<S> log_prob(const Tensor<S>& x) const {
-    return detail::event_sum(shape(), [](auto l, auto u) { return u * l - softplus(l); }, logits_, x);
+    return detail::event_sum(
+        shape(), [](auto l, auto u) { return u * l - softplus(l); }, logits_, x);
   }
 
   /// n draws of zeros and ones, [n, .., d].
@@ -52,7 +55,8 @@ class Bernoulli {
 
   /// The entropy in nats, sum of softplus(l) - l sigmoid(l): [..].
   Tensor<S> entropy() const {
-    return detail::event_sum(shape(), [](auto l) { return softplus(l) - l * sigmoid(l); }, logits_);
+    return detail::event_sum(
+        shape(), [](auto l) { return softplus(l) - l * sigmoid(l); }, logits_);
   }
 
   static void members(auto&, auto&&) {}

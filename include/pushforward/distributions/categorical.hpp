@@ -18,7 +18,8 @@ class Categorical {
   using Scalar = S;
 
   explicit Categorical(const Tensor<S>& logits) : logits_(logits) {
-    if (logits.rank() == 0 || logits.size(-1) == 0) fail<ShapeError>("Categorical: logits of shape ", logits.shape(), ", expected [.., k] with k > 0 classes");
+    if (logits.rank() == 0 || logits.size(-1) == 0)
+      fail<ShapeError>("Categorical: logits of shape ", logits.shape(), ", expected [.., k] with k > 0 classes");
     detail::check_not_nan("Categorical", "logits", logits);
   }
 
@@ -31,7 +32,8 @@ class Categorical {
   /// log softmax(logits), [.., k].
   Tensor<S> log_probabilities() const { return log_softmax(logits_, -1); }
 
-  /// log P(x) in nats: classes x [..], broadcast against the logits' leading axes. Throws IndexError for a class outside.
+  /// log P(x) in nats: classes x [..], broadcast against the logits' leading axes. Throws IndexError for a class
+  /// outside.
   Tensor<S> log_prob(const Tensor<Index>& x) const {
     const Tensor<S> scores = log_probabilities();
     if (scores.rank() == 1) return reshape(index_select(scores, 0, reshape(x, Shape{x.size()})), x.shape());
@@ -41,7 +43,9 @@ class Categorical {
   }
 
   /// n draws, [n, ..].
-  Tensor<Index> sample(Index n, Rng& rng) const { return categorical(detail::expand_values(logits_, detail::batched(n, shape())), rng); }
+  Tensor<Index> sample(Index n, Rng& rng) const {
+    return categorical(detail::expand_values(logits_, detail::batched(n, shape())), rng);
+  }
   /// One draw, [..].
   Tensor<Index> sample(Rng& rng) const { return categorical(logits_, rng); }
 

@@ -49,7 +49,7 @@ struct ScalarArgument<M<S>> {
 template <class T>
 struct ScalarOf : ScalarArgument<T> {};
 template <class T>
-  requires requires { typename T::Scalar; }
+requires requires { typename T::Scalar; }
 struct ScalarOf<T> {
   using type = typename T::Scalar;
 };

@@ -16,7 +16,8 @@ Tensor<S> alias(const Tensor<S>& x) {
 
 // The vector-Jacobian product of `reference`, recorded, with respect to each of `x`.
 template <class Reference, class S, std::size_t N>
-std::array<Tensor<S>, N> pull_back_recorded(const Reference& reference, const Tensor<S>& g, const std::array<Tensor<S>, N>& x) {
+std::array<Tensor<S>, N> pull_back_recorded(const Reference& reference, const Tensor<S>& g,
+                                            const std::array<Tensor<S>, N>& x) {
   std::array<Tensor<S>, N> at;
   std::vector<Node<S>*> targets;
   std::vector<Shape> shapes;
@@ -38,7 +39,7 @@ std::array<Tensor<S>, N> pull_back_recorded(const Reference& reference, const Te
 template <class Value, class Rule, class Reference, class S, std::same_as<Tensor<S>>... More>
 Tensor<S> fused(const Value& value, Rule rule, Reference reference, const Tensor<S>& first, const More&... more) {
   auto vjp = [rule = std::move(rule), reference = std::move(reference)](const Tensor<S>& g, const Tensor<S>& y,
-                                                                         const auto&... x) {
+                                                                        const auto&... x) {
     using Found = std::array<Tensor<S>, sizeof...(x)>;
     if (!recording_flag()) return Found(rule(g, y, x...));
     return pull_back_recorded(reference, g, Found{x...});
@@ -67,7 +68,8 @@ struct EventRows {
       rows[i] = x[i].size() / width;
     }
   }
-  // Calls visit(row, rows, column, columns, x...) for tiles of at most `capacity` numbers that are contiguous in every input.
+  // Calls visit(row, rows, column, columns, x...) for tiles of at most `capacity` numbers that are contiguous in every
+  // input.
   template <class Visit, std::size_t... I>
   void for_each_tile(const Visit& visit, std::index_sequence<I...>) const {
     const bool repeats = ((rows[I] != total) || ...);
@@ -98,7 +100,8 @@ void sum_event_rows(const F& f, const EventRows<S, N>& in, S* out, std::index_se
       S values[EventRows<S, N>::capacity];
       map_loop(element, rows * columns, values, x...);
       for (Index r = 0; r < rows; ++r) {
-        const S part = columns < 32 ? reduce_short<Plus>(values + r * columns, columns) : reduce_run<Plus>(values + r * columns, columns);
+        const S part = columns < 32 ? reduce_short<Plus>(values + r * columns, columns)
+                                    : reduce_run<Plus>(values + r * columns, columns);
         out[row + r] = column == 0 ? part : out[row + r] + part;
       }
     });
@@ -109,8 +112,11 @@ void sum_event_rows(const F& f, const EventRows<S, N>& in, S* out, std::index_se
 // out[r, j] = g[r] * df/dx_Argument at row r, element j.
 template <std::size_t Argument, class F, class S, std::size_t N, std::size_t... I>
 void event_slope_rows(const F& f, const EventRows<S, N>& in, const S* g, S* out, std::index_sequence<I...> all) {
-  auto element = [f](S w, decltype(static_cast<S>(I))... lanes) { return w * slope_along<Argument, S>(f, std::index_sequence<I...>{}, lanes...); };
-  auto tile = [element, g, out, width = in.width](Index row, Index rows, Index column, Index columns, decltype(in.data[I])... x) {
+  auto element = [f](S w, decltype(static_cast<S>(I))... lanes) {
+    return w * slope_along<Argument, S>(f, std::index_sequence<I...>{}, lanes...);
+  };
+  auto tile = [element, g, out, width = in.width](Index row, Index rows, Index column, Index columns,
+                                                  decltype(in.data[I])... x) {
     vectorized_for<S>([=] {
       S weights[EventRows<S, N>::capacity];
       for (Index r = 0; r < rows; ++r)
@@ -129,7 +135,8 @@ inline bool is_suffix(const Shape& part, const Shape& whole) {
 }
 
 template <class F, class S, std::size_t... I>
-Tensor<S> event_sum_rows(const F& f, const std::array<Tensor<S>, sizeof...(I)>& x, const Shape& full, std::index_sequence<I...> all) {
+Tensor<S> event_sum_rows(const F& f, const std::array<Tensor<S>, sizeof...(I)>& x, const Shape& full,
+                         std::index_sequence<I...> all) {
   constexpr std::size_t count = sizeof...(I);
   auto value = [&](const auto&... inputs) {
     Tensor<S> y = Access::allocate<S>(full.without(-1));
@@ -154,39 +161,45 @@ Tensor<S> event_sum_rows(const F& f, const std::array<Tensor<S>, sizeof...(I)>& 
 // Inputs of events this wide are read repeatedly where they lack leading axes, not repeated in memory.
 inline constexpr Index wide_event = 64;
 
-// sum over the last axis of f(x, ...) in one pass, with broadcasting. `f` is called with Lanes and Duals, and with tensors
-// for gradients that are differentiated again, so it uses only what all three have: arithmetic and functions, no choices.
+// sum over the last axis of f(x, ...) in one pass, with broadcasting. `f` is called with Lanes and Duals, and with
+// tensors for gradients that are differentiated again, so it uses only what all three have: arithmetic and functions,
+// no choices.
 template <class F, class S, std::same_as<Tensor<S>>... More>
 Tensor<S> event_sum(const F& f, const Tensor<S>& first, const More&... more) {
   Shape full = first.shape();
   ((full = broadcast(full, more.shape(), "log_prob")), ...);
   if (full.rank() == 0) fail<ShapeError>("log_prob: got a scalar, expected events along a last axis, [.., d]");
   if (full.size() == 0) return sum(expand(f(first, more...), full), -1);
-  auto fit = [&](const Tensor<S>& x) { return full[-1] >= wide_event && is_suffix(x.shape(), full) ? x : expand(x, full); };
+  auto fit = [&](const Tensor<S>& x) {
+    return full[-1] >= wide_event && is_suffix(x.shape(), full) ? x : expand(x, full);
+  };
   constexpr std::size_t count = 1 + sizeof...(More);
-  return event_sum_rows(f, std::array<Tensor<S>, count>{fit(first), fit(more)...}, full, std::make_index_sequence<count>{});
+  return event_sum_rows(f, std::array<Tensor<S>, count>{fit(first), fit(more)...}, full,
+                        std::make_index_sequence<count>{});
 }
 
 // The same for a distribution with parameters of `parameters`: a scalar parameter means that every number is an event.
 template <class F, class S, std::same_as<Tensor<S>>... More>
 Tensor<S> event_sum(const Shape& parameters, const F& f, const Tensor<S>& first, const More&... more) {
-  return parameters.rank() == 0 ? event_sum(f, unsqueeze(first, -1), unsqueeze(more, -1)...) : event_sum(f, first, more...);
+  return parameters.rank() == 0 ? event_sum(f, unsqueeze(first, -1), unsqueeze(more, -1)...)
+                                : event_sum(f, first, more...);
 }
 
 // Whether any element of x satisfies `bad`, in one vector pass.
 template <class S, class Bad>
 bool any_of(const Tensor<S>& x, const Bad& bad) {
   return vectorized([bad, in = x.data(), n = x.size()] {
-    int found = 0;
-    for (Index i = 0; i < n; ++i) found |= bad(in[i]) ? 1 : 0;
-    return found;
-  }) != 0;
+           int found = 0;
+           for (Index i = 0; i < n; ++i) found |= bad(in[i]) ? 1 : 0;
+           return found;
+         }) != 0;
 }
 
 template <class S>
 void check_not_nan(const char* distribution, const char* parameter, const Tensor<S>& x) {
   if (any_of(x, [](S u) { return u != u; }))
-    fail<ValueError>(distribution, ": ", parameter, " contains NaN, expected numbers; look for the operation that made it with NanCheck");
+    fail<ValueError>(distribution, ": ", parameter,
+                     " contains NaN, expected numbers; look for the operation that made it with NanCheck");
 }
 
 // [n] + shape.

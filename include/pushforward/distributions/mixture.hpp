@@ -19,7 +19,8 @@ class Mixture {
   Mixture(const Tensor<S>& logits, Component components) : weights_(logits), components_(std::move(components)) {
     const Shape& shape = components_.shape();
     if (shape.rank() < 2 || !(shape.without(-1) == logits.shape()))
-      fail<ShapeError>("Mixture: logits of shape ", logits.shape(), " and components of shape ", shape, ", expected [.., k] and [.., k, d]");
+      fail<ShapeError>("Mixture: logits of shape ", logits.shape(), " and components of shape ", shape,
+                       ", expected [.., k] and [.., k, d]");
   }
 
   /// The shape of a draw, [.., d].
@@ -62,7 +63,8 @@ class Mixture {
   static Tensor<S> chosen(const Tensor<Index>& choice, const Tensor<S>& draws) {
     const Index k = draws.size(-2), d = draws.size(-1);
     return Tensor<S>::build(draws.shape().without(-2), [&](S* out) {
-      for (Index i = 0; i < choice.size(); ++i) std::copy_n(draws.data() + (i * k + choice.data()[i]) * d, d, out + i * d);
+      for (Index i = 0; i < choice.size(); ++i)
+        std::copy_n(draws.data() + (i * k + choice.data()[i]) * d, d, out + i * d);
     });
   }
 
@@ -79,7 +81,9 @@ struct LearnedMixture {
   LearnedMixture() = default;
   /// Means start normally distributed with standard deviation `spread`, the rest with equal weights and std 1.
   LearnedMixture(Index k, Index features, Rng& rng, double spread = 1.0)
-      : logits(Tensor<S>::zeros({k})), mean(normal<S>({k, features}, rng) * spread), log_std(Tensor<S>::zeros({k, features})) {}
+      : logits(Tensor<S>::zeros({k})),
+        mean(normal<S>({k, features}, rng) * spread),
+        log_std(Tensor<S>::zeros({k, features})) {}
 
   /// The distribution at the present parameters.
   Mixture<Normal<S>> operator()() const { return {logits, Normal<S>::from_log_std(mean, log_std)}; }

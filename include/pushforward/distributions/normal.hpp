@@ -21,8 +21,10 @@ class Normal {
 
   /// The standard normal distribution of one number.
   Normal() : Normal(Tensor<S>::scalar(S(0)), Tensor<S>::scalar(S(1))) {}
-  Normal(const Tensor<S>& mean, const Tensor<S>& std) : shape_(broadcast(mean.shape(), std.shape(), "Normal")), mean_(mean), std_(std) {
-    if (detail::any_of(std, [](S s) { return !(s > S(0)); })) fail<ValueError>("Normal: std has an element that is not positive, expected std > 0");
+  Normal(const Tensor<S>& mean, const Tensor<S>& std)
+      : shape_(broadcast(mean.shape(), std.shape(), "Normal")), mean_(mean), std_(std) {
+    if (detail::any_of(std, [](S s) { return !(s > S(0)); }))
+      fail<ValueError>("Normal: std has an element that is not positive, expected std > 0");
     detail::check_not_nan("Normal", "mean", mean);
     log_std_ = log(std);
   }
@@ -56,7 +58,8 @@ class Normal {
   /// log N(x; mean, std) in nats, summed over the event: x [.., d] -> [..], broadcast against the parameters.
   Tensor<S> log_prob(const Tensor<S>& x) const {
     if (standard_ && x.rank() >= shape_.rank() && broadcast(x.shape(), shape_, "Normal::log_prob") == x.shape())
-      return detail::event_sum(shape_, [](auto u) { return u * u * -0.5 - half_log_2pi; }, x);
+      return detail::event_sum(
+          shape_, [](auto u) { return u * u * -0.5 - half_log_2pi; }, x);
     auto density = [limit = exponent_limit](auto u, auto mean, auto log_std) {
       const auto z = (u - mean) * exp(clamp(-log_std, -limit, limit));
       return z * z * -0.5 - log_std - half_log_2pi;
@@ -85,7 +88,8 @@ class Normal {
 
   /// The differential entropy in nats, sum of log std + log(2 pi e) / 2: [..].
   Tensor<S> entropy() const {
-    return detail::event_sum(shape_, [](auto log_std) { return log_std + (half_log_2pi + 0.5); }, log_std());
+    return detail::event_sum(
+        shape_, [](auto log_std) { return log_std + (half_log_2pi + 0.5); }, log_std());
   }
 
   static void members(auto&, auto&&) {}

@@ -1,8 +1,8 @@
 // Transformed: a distribution pushed forward by a bijector.
 #pragma once
 
-#include <pushforward/distributions/concepts.hpp>
 #include <pushforward/autodiff/node.hpp>
+#include <pushforward/distributions/concepts.hpp>
 
 namespace pushforward {
 
@@ -31,9 +31,7 @@ class Transformed {
     return bijector_.forward(base_.sample(n, rng)).value;
   }
   /// Differentiable draws.
-  Tensor<S> rsample(Index n, Rng& rng) const
-    requires Reparameterized<Base, S>
-  {
+  Tensor<S> rsample(Index n, Rng& rng) const requires Reparameterized<Base, S> {
     return bijector_.forward(base_.rsample(n, rng)).value;
   }
   /// Draws and their log-density, without an inverse.
@@ -43,9 +41,7 @@ class Transformed {
     return {stop_gradient(x.value), z.log_prob - x.log_det};
   }
   /// Differentiable draws and their log-density along the draw.
-  Draws<S> rsample_and_log_prob(Index n, Rng& rng) const
-    requires Reparameterized<Base, S>
-  {
+  Draws<S> rsample_and_log_prob(Index n, Rng& rng) const requires Reparameterized<Base, S> {
     const Draws<S> z = detail::rdraw_with_log_prob<S>(base_, n, rng);
     const auto x = bijector_.forward(z.value);
     return {x.value, z.log_prob - x.log_det};

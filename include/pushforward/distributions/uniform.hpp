@@ -18,8 +18,11 @@ class Uniform {
   using Scalar = S;
 
   Uniform(const Tensor<S>& low, const Tensor<S>& high)
-      : shape_(broadcast(low.shape(), high.shape(), "Uniform")), low_(expand(low, shape_)), high_(expand(high, shape_)) {
-    if (detail::any_of(stop_gradient(high_) - stop_gradient(low_), [](S width) { return !(width > S(0) && width - width == S(0)); }))
+      : shape_(broadcast(low.shape(), high.shape(), "Uniform")),
+        low_(expand(low, shape_)),
+        high_(expand(high, shape_)) {
+    if (detail::any_of(stop_gradient(high_) - stop_gradient(low_),
+                       [](S width) { return !(width > S(0) && width - width == S(0)); }))
       fail<ValueError>("Uniform: a bound low is not below its high (or not finite), expected low < high");
   }
 
@@ -53,7 +56,9 @@ class Uniform {
   static void members(auto&, auto&&) {}
 
  private:
-  Tensor<S> placed(const Tensor<S>& noise) const { return minimum(low_ + (high_ - low_) * noise, stop_gradient(high_)); }
+  Tensor<S> placed(const Tensor<S>& noise) const {
+    return minimum(low_ + (high_ - low_) * noise, stop_gradient(high_));
+  }
 
   Shape shape_;
   Tensor<S> low_, high_;

@@ -40,9 +40,7 @@ class Flow {
     return bijector_.forward(base_.sample(n, rng)).value;
   }
   /// n draws that are differentiable in the parameters.
-  Tensor<S> rsample(Index n, Rng& rng) const
-    requires Reparameterized<Base, S>
-  {
+  Tensor<S> rsample(Index n, Rng& rng) const requires Reparameterized<Base, S> {
     return bijector_.forward(base_.rsample(n, rng)).value;
   }
   /// n draws, as constants, and their log-density, without inverting anything.
@@ -52,9 +50,7 @@ class Flow {
     return {stop_gradient(x.value), z.log_prob - x.log_det};
   }
   /// n draws and their log-density, both differentiable: for variational inference.
-  Draws<S> rsample_and_log_prob(Index n, Rng& rng) const
-    requires Reparameterized<Base, S>
-  {
+  Draws<S> rsample_and_log_prob(Index n, Rng& rng) const requires Reparameterized<Base, S> {
     const Draws<S> z = detail::rdraw_with_log_prob<S>(base_, n, rng);
     const WithLogDet<S> x = bijector_.forward(z.value);
     return {x.value, z.log_prob - x.log_det};
@@ -74,12 +70,12 @@ class Flow {
 
 /// How `real_nvp` builds a flow.
 struct RealNvpOptions {
-  Index features = 0;                         ///< numbers per event, at least 2
-  Index layers = 8;                           ///< affine couplings
-  std::vector<Index> hidden = {64, 64};       ///< hidden widths of each coupling's network
-  Activation activation = Activation::relu;   ///< of the networks
-  double max_log_scale = 1.0;                 ///< bound of each coupling's |s|
-  bool act_norm = false;                      ///< an ActNorm on the data side of each coupling
+  Index features = 0;                        ///< numbers per event, at least 2
+  Index layers = 8;                          ///< affine couplings
+  std::vector<Index> hidden = {64, 64};      ///< hidden widths of each coupling's network
+  Activation activation = Activation::relu;  ///< of the networks
+  double max_log_scale = 1.0;                ///< bound of each coupling's |s|
+  bool act_norm = false;                     ///< an ActNorm on the data side of each coupling
 };
 
 /// How `nice` builds a flow.
@@ -147,7 +143,8 @@ Flow<Base, Chain<S>> nice(const NiceOptions& options, Base base, Rng& rng) {
   for (Index i = 0; i < options.layers; ++i) {
     const Keep keep = detail::keep_of_layer(i);
     const Index kept = kept_features(d, keep);
-    chain.append(AdditiveCoupling(detail::coupling_network<S>(kept, options.hidden, d - kept, options.activation, rng), d, keep));
+    chain.append(AdditiveCoupling(detail::coupling_network<S>(kept, options.hidden, d - kept, options.activation, rng),
+                                  d, keep));
   }
   return {std::move(base), std::move(chain)};
 }

@@ -24,8 +24,7 @@ class Vae {
   Vae(Encoder encoder, Decoder decoder, Prior prior)
       : encoder_(std::move(encoder)), decoder_(std::move(decoder)), prior_(std::move(prior)) {}
   /// With the prior N(0, I) over `latent` numbers.
-  Vae(Encoder encoder, Decoder decoder, Index latent)
-    requires std::same_as<Prior, Normal<Scalar>>
+  Vae(Encoder encoder, Decoder decoder, Index latent) requires std::same_as<Prior, Normal<Scalar>>
       : Vae(std::move(encoder), std::move(decoder), standard_normal<Scalar>(latent)) {}
 
   /// q(z | x) for x [.., d].
@@ -89,17 +88,20 @@ Tensor<S> chunked_log_weights(const Model& model, const Tensor<S>& x, const Impo
 /// Its mean is a lower bound that is close for many particles (Burda et al. 2016, eq. 8; they report 5000). Throws
 /// ValueError for fewer than one particle or row.
 template <class Model, class S>
-  requires LatentVariableModel<Model, S>
-Tensor<S> importance_log_likelihood(const Model& model, const Tensor<S>& x, const ImportanceOptions& options, Rng& rng) {
-  if (options.particles < 1) fail<ValueError>("importance_log_likelihood: .particles is ", options.particles, ", expected at least 1");
-  if (options.batch < 1) fail<ValueError>("importance_log_likelihood: .batch is ", options.batch, ", expected at least 1");
+requires LatentVariableModel<Model, S> Tensor<S> importance_log_likelihood(const Model& model, const Tensor<S>& x,
+                                                                           const ImportanceOptions& options, Rng& rng) {
+  if (options.particles < 1)
+    fail<ValueError>("importance_log_likelihood: .particles is ", options.particles, ", expected at least 1");
+  if (options.batch < 1)
+    fail<ValueError>("importance_log_likelihood: .batch is ", options.batch, ", expected at least 1");
   if (x.rank() != 2) fail<ShapeError>("importance_log_likelihood: x of shape ", x.shape(), ", expected [n, d]");
   NoGradient guard;
   constexpr Index most = 100;  // examples at once; each meets its particles in chunks
   std::vector<Tensor<S>> parts;
   for (Index i = 0; i < x.size(0); i += most) {
     const Tensor<S> rows = slice(x, 0, i, std::min(i + most, x.size(0)));
-    parts.push_back(logsumexp(detail::chunked_log_weights(model, rows, options, rng), 0) - std::log(static_cast<double>(options.particles)));
+    parts.push_back(logsumexp(detail::chunked_log_weights(model, rows, options, rng), 0) -
+                    std::log(static_cast<double>(options.particles)));
   }
   return parts.empty() ? Tensor<S>::zeros({0}) : concat(parts, 0);
 }

@@ -33,7 +33,8 @@ Tensor<S> log_weights(const Model& model, const Posterior& q, const Tensor<S>& x
 }
 
 template <class Model, class S>
-using posterior_of = std::remove_cvref_t<decltype(std::declval<const Model&>().encode(std::declval<const Tensor<S>&>()))>;
+using posterior_of =
+    std::remove_cvref_t<decltype(std::declval<const Model&>().encode(std::declval<const Tensor<S>&>()))>;
 template <class Model>
 using prior_of = std::remove_cvref_t<decltype(std::declval<const Model&>().prior())>;
 
@@ -43,11 +44,11 @@ using prior_of = std::remove_cvref_t<decltype(std::declval<const Model&>().prior
 ///
 ///     E_q[log p(x | z)] - beta KL(q(z | x) || p(z))
 ///
-/// The divergence is exact where the pair has a closed form (normal posterior and normal prior) and `analytic_kl` is set,
-/// else the mean over the draws of log q - log p. Throws ValueError for fewer than one draw.
+/// The divergence is exact where the pair has a closed form (normal posterior and normal prior) and `analytic_kl` is
+/// set, else the mean over the draws of log q - log p. Throws ValueError for fewer than one draw.
 template <class Model, class S>
-  requires LatentVariableModel<Model, S>
-Tensor<S> evidence_lower_bound(const Model& model, const Tensor<S>& x, const ElboOptions& options, Rng& rng) {
+requires LatentVariableModel<Model, S> Tensor<S> evidence_lower_bound(const Model& model, const Tensor<S>& x,
+                                                                      const ElboOptions& options, Rng& rng) {
   if (options.samples < 1) fail<ValueError>("elbo: .samples is ", options.samples, ", expected at least 1");
   const auto q = model.encode(x);
   if constexpr (HasClosedKl<detail::posterior_of<Model, S>, detail::prior_of<Model>>) {
@@ -70,10 +71,11 @@ Tensor<S> evidence_lower_bound(const Model& model, const Tensor<S>& x, const Elb
 ///
 /// It rises towards log p(x) with the number of particles k. Throws ValueError for fewer than one.
 template <class Model, class S>
-  requires LatentVariableModel<Model, S>
-Tensor<S> importance_weighted_bound(const Model& model, const Tensor<S>& x, Index particles, Rng& rng) {
+requires LatentVariableModel<Model, S> Tensor<S> importance_weighted_bound(const Model& model, const Tensor<S>& x,
+                                                                           Index particles, Rng& rng) {
   if (particles < 1) fail<ValueError>("iwae: .particles is ", particles, ", expected at least 1");
-  return logsumexp(detail::log_weights(model, model.encode(x), x, particles, rng), 0) - std::log(static_cast<double>(particles));
+  return logsumexp(detail::log_weights(model, model.encode(x), x, particles, rng), 0) -
+         std::log(static_cast<double>(particles));
 }
 
 /// What `elbo` gives: a loss in nats per example.
@@ -104,7 +106,8 @@ struct ImportanceWeightedBound {
   }
 };
 
-/// The objective `fit(vae, images, iwae({.particles = 50}), ...)`: minus the importance-weighted bound, in nats per example.
+/// The objective `fit(vae, images, iwae({.particles = 50}), ...)`: minus the importance-weighted bound, in nats per
+/// example.
 inline ImportanceWeightedBound iwae(const IwaeOptions& options = {}) { return {options}; }
 
 }  // namespace pushforward

@@ -4,8 +4,8 @@
 #include <type_traits>
 
 #include <pushforward/nn/module.hpp>
-#include <pushforward/ops/math.hpp>
 #include <pushforward/objectives/objective.hpp>
+#include <pushforward/ops/math.hpp>
 #include <pushforward/ops/reductions.hpp>
 
 namespace pushforward {
@@ -13,16 +13,12 @@ namespace pushforward {
 /// Maximum likelihood: - mean of log p(x) over a batch, in nats per example.
 struct MaximumLikelihood {
   template <class Model, class Batch>
-    requires requires(const Model& model, const Batch& batch) { model.log_prob(batch); }
-  auto operator()(const Model& model, const Batch& batch) const {
-    return -mean(model.log_prob(batch));
-  }
+  requires requires(const Model& model, const Batch& batch) { model.log_prob(batch); }
+  auto operator()(const Model& model, const Batch& batch) const { return -mean(model.log_prob(batch)); }
   /// For a density that draws while it scores (dequantization noise, say): `log_prob(x, rng)`.
   template <class Model, class Batch>
-    requires requires(const Model& model, const Batch& batch, Rng& rng) { model.log_prob(batch, rng); }
-  auto operator()(const Model& model, const Batch& batch, Rng& rng) const {
-    return -mean(model.log_prob(batch, rng));
-  }
+  requires requires(const Model& model, const Batch& batch, Rng& rng) { model.log_prob(batch, rng); }
+  auto operator()(const Model& model, const Batch& batch, Rng& rng) const { return -mean(model.log_prob(batch, rng)); }
 };
 
 /// The objective `fit(flow, data, mle, ...)`: - mean of log p(x), in nats per example.
@@ -73,8 +69,10 @@ struct NormalPrior {
 /// The loss is in nats per example, so the prior is divided by the size of the training set. Throws ValueError for a
 /// standard deviation or number of examples that is not positive.
 inline MaximumAPosteriori<NormalPrior> map(MapOptions options) {
-  if (!(options.weight_std > 0)) fail<ValueError>("map: .weight_std is ", options.weight_std, ", expected a positive number");
-  if (options.examples < 1) fail<ValueError>("map: .examples is ", options.examples, ", expected the size of the training set");
+  if (!(options.weight_std > 0))
+    fail<ValueError>("map: .weight_std is ", options.weight_std, ", expected a positive number");
+  if (options.examples < 1)
+    fail<ValueError>("map: .examples is ", options.examples, ", expected the size of the training set");
   return {{options.weight_std}, options.examples};
 }
 /// Maximum a posteriori with a prior of your own: `log_prior(model)` gives one number in nats.

@@ -27,6 +27,12 @@ struct Strided {
     }
     if (rank == 0) push_new(1, 0, 0);
   }
+  // The number of innermost runs.
+  Index runs() const {
+    Index count = 1;
+    for (int i = 1; i < rank; ++i) count *= length[i];
+    return count;
+  }
 
  private:
   void push(Index n, Index sa, Index sb) {
@@ -48,13 +54,16 @@ struct Strided {
   }
 };
 
-// Calls run(offset_out, offset_a, offset_b) for every innermost run, outer axes in row-major order.
+// Calls run(offset_out, offset_a, offset_b) for the innermost runs [first, last), outer axes in row-major order.
 template <class Run>
-void for_each_run(const Strided& axes, const Run& run) {
-  Index runs = 1;
-  for (int i = 1; i < axes.rank; ++i) runs *= axes.length[i];
+void for_each_run(const Strided& axes, Index first, Index last, const Run& run) {
   Index at[Shape::max_rank] = {}, a = 0, b = 0;
-  for (Index r = 0; r < runs; ++r) {
+  for (Index i = 1, rest = first; i < axes.rank; rest /= axes.length[i++]) {
+    at[i] = rest % axes.length[i];
+    a += at[i] * axes.stride_a[i];
+    b += at[i] * axes.stride_b[i];
+  }
+  for (Index r = first; r < last; ++r) {
     run(r * axes.length[0], a, b);
     for (int i = 1; i < axes.rank; ++i) {
       a += axes.stride_a[i];
@@ -76,7 +85,7 @@ Tensor<S> expand_values(const Tensor<S>& x, const Shape& shape) {
   const S* in = x.data();
   const Strided axes(shape, x.shape(), x.shape());
   const Index n = axes.length[0], stride = axes.stride_a[0];
-  for_each_run(axes, [&](Index o, Index a, Index) {
+  for_each_run(axes, 0, axes.runs(), [&](Index o, Index a, Index) {
     if (stride == 0)
       std::fill_n(out + o, n, in[a]);
     else if (stride == 1)
@@ -90,41 +99,61 @@ Tensor<S> expand_values(const Tensor<S>& x, const Shape& shape) {
 // Runs shorter than this are not worth a call of a vector loop: the operand is expanded first.
 inline constexpr Index shortest_run = 16;
 
-// f(a, b) with broadcasting. Rows against columns, scalars and equal shapes take direct loops.
-template <class S, class F>
-Tensor<S> map_broadcast(const char* name, const F& f, const Tensor<S>& a, const Tensor<S>& b) {
+// Which operand of a run stays at one element.
+enum class Fixed { neither, first, second };
+
+// A function of two numbers seen as a loop over one run, so that broadcasting is compiled once.
+template <class S>
+struct BinaryLoop {
+  void (*call)(const void* f, Fixed fixed, Index n, S* out, const S* a, const S* b);
+  const void* f;
+  void operator()(Fixed fixed, Index n, S* out, const S* a, const S* b) const { call(f, fixed, n, out, a, b); }
+};
+
+template <class F, class S>
+void binary_loop(const void* function, Fixed fixed, Index n, S* out, const S* a, const S* b) {
+  const F f = *static_cast<const F*>(function);
+  vectorized_unless_double<S>([=] {
+    if (fixed == Fixed::neither)
+      map_loop(f, n, out, a, b);
+    else if (fixed == Fixed::first)
+      map_loop([f, u = *a](S v) { return f(u, v); }, n, out, b);
+    else
+      map_loop([f, v = *b](S u) { return f(u, v); }, n, out, a);
+  });
+}
+
+template <class S>
+Tensor<S> broadcast_loop(const char* name, const BinaryLoop<S>& loop, const Tensor<S>& a, const Tensor<S>& b) {
   const Shape shape = broadcast(a.shape(), b.shape(), name);
   const Index n = shape.size();
-  if (n > 0 && a.size() < n && b.size() < n) {
-    const bool expand_a = a.size() <= b.size();
-    return expand_a ? map_broadcast(name, f, expand_values(a, shape), b) : map_broadcast(name, f, a, expand_values(b, shape));
-  }
+  if (n > 0 && a.size() < n && b.size() < n)
+    return a.size() <= b.size() ? broadcast_loop(name, loop, expand_values(a, shape), b) : broadcast_loop(name, loop, a, expand_values(b, shape));
   Tensor<S> result = Access::allocate<S>(shape);
   if (n == 0) return result;
   S* out = Access::data(result);
   const S *x = a.data(), *y = b.data();
-  if (a.size() == n && b.size() == n) {
-    map_parallel(f, n, out, x, y);
-  } else if (b.size() == 1) {
-    map_parallel([f, v = *y](S u) { return f(u, v); }, n, out, x);
-  } else if (a.size() == 1) {
-    map_parallel([f, u = *x](S v) { return f(u, v); }, n, out, y);
-  } else {
-    const Strided axes(shape, a.shape(), b.shape());
-    const Index run = axes.length[0];
-    if (run < shortest_run) {
-      return a.size() < n ? map_broadcast(name, f, expand_values(a, shape), b) : map_broadcast(name, f, a, expand_values(b, shape));
-    }
-    for_each_run(axes, [&](Index o, Index ia, Index ib) {
-      if (axes.stride_a[0] == 0)
-        map_serial([f, u = x[ia]](S v) { return f(u, v); }, run, out + o, y + ib);
-      else if (axes.stride_b[0] == 0)
-        map_serial([f, v = y[ib]](S u) { return f(u, v); }, run, out + o, x + ia);
-      else
-        map_serial(f, run, out + o, x + ia, y + ib);
+  const Strided axes(shape, a.shape(), b.shape());
+  const Fixed fixed = axes.stride_a[0] == 0 ? Fixed::first : axes.stride_b[0] == 0 ? Fixed::second : Fixed::neither;
+  const Index run = axes.length[0];
+  if (run == n && n > 1) {  // equal shapes, or a scalar beside a tensor
+    parallel_for(n, elementwise_grain, [&](Index begin, Index end) {
+      loop(fixed, end - begin, out + begin, x + (fixed == Fixed::first ? 0 : begin), y + (fixed == Fixed::second ? 0 : begin));
     });
+    return result;
   }
+  if (run < shortest_run && n > 1)
+    return a.size() < n ? broadcast_loop(name, loop, expand_values(a, shape), b) : broadcast_loop(name, loop, a, expand_values(b, shape));
+  parallel_for(axes.runs(), std::max(Index{1}, elementwise_grain / run), [&](Index first, Index last) {
+    for_each_run(axes, first, last, [&](Index o, Index ia, Index ib) { loop(fixed, run, out + o, x + ia, y + ib); });
+  });
   return result;
+}
+
+// f(a, b) with broadcasting.
+template <class S, class F>
+Tensor<S> map_broadcast(const char* name, const F& f, const Tensor<S>& a, const Tensor<S>& b) {
+  return broadcast_loop<S>(name, {binary_loop<F, S>, &f}, a, b);
 }
 
 }  // namespace detail

@@ -20,7 +20,8 @@ inline constexpr bool has_curvature = requires(const F& f, const Tensor<S>& v) {
 // cotangent * F.slope(v)
 template <class F, class S>
 Tensor<S> times_slope(const char* name, const F& f, const Tensor<S>& cotangent, const Tensor<S>& v) {
-  Tensor<S> result = map_broadcast(name, [f](S g, S u) { return g * f.slope(u); }, cotangent, v);
+  Tensor<S> result = Access::allocate<S>(v.shape());
+  map_parallel([f](S g, S u) { return g * f.slope(u); }, v.size(), Access::data(result), cotangent.data(), v.data());
   if constexpr (has_curvature<F, S>) {
     return record(name, std::move(result), edge(cotangent, [=](const Tensor<S>& g) { return times_slope(name, f, g, v); }),
                   edge(v, [=](const Tensor<S>& g) { return g * cotangent * f.curvature(v); }));

@@ -101,34 +101,67 @@ const S* data_or_null(const Tensor<S>& x) {
   return x.empty() ? nullptr : x.data();
 }
 
-template <class S, class F>
-Tensor<S> linear_activated(const char* name, const F& f, const Tensor<S>& x, const Tensor<S>& weight, const Tensor<S>& bias) {
+// An activation seen as functions, so that the fused layer is compiled once for all of them.
+template <class S>
+struct ActivationLoops {
+  const char* name;
+  bool from_output;                                  // the slope follows from the output alone
+  void (*values)(Index n, S* out, const S* in);      // may run in place
+  Tensor<S> (*slope)(const Tensor<S>& cotangent, const Tensor<S>& v);
+};
+
+template <class F, class S>
+void activation_values(Index n, S* out, const S* in) {
+  vectorized_unless_double<S>([=] {
+    if (out == in)
+      for (Index i = 0; i < n; ++i) out[i] = F{}.value(out[i]);
+    else
+      map_loop([](S x) { return F{}.value(x); }, n, out, in);
+  });
+}
+
+template <class F, class S>
+ActivationLoops<S> activation_loops(const char* name) {
+  return {name, F::from_output, activation_values<F, S>, [](const Tensor<S>& g, const Tensor<S>& v) { return times_slope("activation", F{}, g, v); }};
+}
+
+template <class S>
+ActivationLoops<S> activation_loops(Activation activation) {
+  switch (activation) {
+    case Activation::none: break;
+    case Activation::relu: return activation_loops<Relu, S>("relu");
+    case Activation::tanh: return activation_loops<Tanh, S>("tanh");
+    case Activation::sigmoid: return activation_loops<Sigmoid, S>("sigmoid");
+    case Activation::softplus: return activation_loops<Softplus, S>("softplus");
+    case Activation::silu: return activation_loops<Silu, S>("silu");
+    case Activation::gelu: return activation_loops<Gelu, S>("gelu");
+  }
+  return {};
+}
+
+template <class S>
+Tensor<S> linear_activated(Activation activation, const Tensor<S>& x, const Tensor<S>& weight, const Tensor<S>& bias) {
+  const ActivationLoops<S> f = activation_loops<S>(activation);
   const Index out = weight.size(0), in = weight.size(1);
   const Shape shape = x.shape().with(-1, out);
   const Index rows = out ? shape.size() / out : 0;
   Tensor<S> y = Access::allocate<S>(shape), z = y;
-  const bool keep_z = !F::from_output && recording_flag() && (x.tracked() || weight.tracked() || bias.tracked());
+  const bool keep_z = !f.from_output && (is_recorded(x) || is_recorded(weight) || is_recorded(bias));
   if (keep_z) z = Access::allocate<S>(shape);
   if (!y.empty()) {
     S *const to = Access::data(y), *const from = Access::data(z);
     const GemmOptions options{.transpose_b = true};
-    if constexpr (std::is_same_v<F, Relu>) {
+    if (activation == Activation::relu)
       gemm(rows, out, in, data_or_null(x), in, data_or_null(weight), in, to, out, options, data_or_null(bias), Epilogue::relu);
-    } else {
+    else
       gemm_rows(rows, out, in, data_or_null(x), in, data_or_null(weight), in, from, out, options, data_or_null(bias), Epilogue::none,
-                [=](Index first, Index last) {
-                  vectorized([=] {
-                    for (Index i = first * out; i < last * out; ++i) to[i] = f.value(from[i]);
-                  });
-                });
-    }
+                [=](Index first, Index last) { f.values((last - first) * out, to + first * out, from + first * out); });
   }
   if (nan_check_flag()) check_finite("linear", y);
-  z = record_linear(F::from_output ? Access::shell(z) : z, x, weight, bias);
-  if constexpr (F::from_output)
-    return record(name, std::move(y), edge(z, [=](const Tensor<S>& g, const Tensor<S>& v) { return times_slope(name, f, g, v); }));
-  else
-    return record(name, std::move(y), edge(z, [=](const Tensor<S>& g) { return times_slope(name, f, g, z); }));
+  z = record_linear(f.from_output ? Access::shell(z) : z, x, weight, bias);
+  if (f.from_output)
+    return record(f.name, std::move(y), edge(z, [slope = f.slope](const Tensor<S>& g, const Tensor<S>& v) { return slope(g, v); }));
+  return record(f.name, std::move(y), edge(z, [slope = f.slope, z](const Tensor<S>& g) { return slope(g, z); }));
 }
 
 }  // namespace detail
@@ -151,31 +184,20 @@ Tensor<S> linear(const Tensor<S>& x, const Tensor<S>& weight, const Tensor<S>& b
 template <class S>
 Tensor<S> linear(const Tensor<S>& x, const Tensor<S>& weight, const Tensor<S>& bias, Activation activation) {
   detail::check_linear(x, weight, bias);
-  switch (activation) {
-    case Activation::none: break;
-    case Activation::relu: return detail::linear_activated("relu", detail::Relu{}, x, weight, bias);
-    case Activation::tanh: return detail::linear_activated("tanh", detail::Tanh{}, x, weight, bias);
-    case Activation::sigmoid: return detail::linear_activated("sigmoid", detail::Sigmoid{}, x, weight, bias);
-    case Activation::softplus: return detail::linear_activated("softplus", detail::Softplus{}, x, weight, bias);
-    case Activation::silu: return detail::linear_activated("silu", detail::Silu{}, x, weight, bias);
-    case Activation::gelu: return detail::linear_activated("gelu", detail::Gelu{}, x, weight, bias);
-  }
+  if (activation != Activation::none) return detail::linear_activated(activation, x, weight, bias);
   return linear(x, weight, bias);
 }
 
 /// `activation` applied elementwise.
 template <class S>
 Tensor<S> activate(const Tensor<S>& x, Activation activation) {
-  switch (activation) {
-    case Activation::none: return x;
-    case Activation::relu: return relu(x);
-    case Activation::tanh: return tanh(x);
-    case Activation::sigmoid: return sigmoid(x);
-    case Activation::softplus: return softplus(x);
-    case Activation::silu: return silu(x);
-    case Activation::gelu: return gelu(x);
-  }
-  return x;
+  if (activation == Activation::none) return x;
+  const detail::ActivationLoops<S> f = detail::activation_loops<S>(activation);
+  Tensor<S> y = detail::Access::allocate<S>(x.shape());
+  parallel_for(x.size(), detail::elementwise_grain, [&](Index begin, Index end) { f.values(end - begin, detail::Access::data(y) + begin, x.data() + begin); });
+  if (f.from_output)
+    return detail::record(f.name, std::move(y), detail::edge(x, [slope = f.slope](const Tensor<S>& g, const Tensor<S>& v) { return slope(g, v); }));
+  return detail::record(f.name, std::move(y), detail::edge(x, [slope = f.slope, x](const Tensor<S>& g) { return slope(g, x); }));
 }
 
 }  // namespace pushforward
