@@ -20,7 +20,8 @@ namespace {
 /// A map from [2, 3] to [4] with full Jacobian and Hessians.
 Tensor map(const Tensor& x) {
   const Tensor flat = pf::flatten(x);
-  return pf::concat({pf::exp(pf::select(x, 0, 0)) * pf::sum(pf::sin(flat)), pf::reshape(pf::prod(flat) * pf::tanh(flat.size() * pf::mean(flat)), {1})});
+  return pf::concat({pf::exp(pf::select(x, 0, 0)) * pf::sum(pf::sin(flat)),
+                     pf::reshape(pf::prod(flat) * pf::tanh(flat.size() * pf::mean(flat)), {1})});
 }
 
 const Tensor point({2, 3}, {0.3, -0.7, 1.2, 0.9, -0.4, 0.5});
@@ -69,7 +70,8 @@ TEST_CASE("a Hessian-vector product is the difference of gradients along the vec
   expect_equal(pf::hessian_vector_product(f, point, v), along(slope, point, v), 1e-8);
   expect_equal(slope(point), pf::vjp(f, point, Tensor::scalar(1)).product);
   // Linear functions have none.
-  expect_equal(pf::hessian_vector_product([](const Tensor& x) { return pf::sum(3 * x); }, point, v), Tensor::zeros({2, 3}));
+  expect_equal(pf::hessian_vector_product([](const Tensor& x) { return pf::sum(3 * x); }, point, v),
+               Tensor::zeros({2, 3}));
 }
 
 TEST_CASE("products with functions that ignore their argument are zeros") {
@@ -100,38 +102,49 @@ TEST_CASE("derivatives of functions are the same inside NoGradient") {
 
 TEST_CASE("directions of the wrong shape are refused") {
   const Tensor v{1, 2};
-  CHECK(message_of<pf::ShapeError>([&] { pf::jvp(map, point, v); }) == "jvp: tangent of shape [2], expected the shape of x, [2, 3]");
-  CHECK(message_of<pf::ShapeError>([&] { pf::vjp(map, point, v); }) == "vjp: cotangent of shape [2], expected the shape of the output, [4]");
+  CHECK(message_of<pf::ShapeError>([&] { pf::jvp(map, point, v); }) ==
+        "jvp: tangent of shape [2], expected the shape of x, [2, 3]");
+  CHECK(message_of<pf::ShapeError>([&] { pf::vjp(map, point, v); }) ==
+        "vjp: cotangent of shape [2], expected the shape of the output, [4]");
   CHECK_THROWS_AS(pf::hessian_vector_product([](const Tensor& x) { return pf::sum(x * x); }, point, v), pf::ShapeError);
   CHECK_THROWS_AS(pf::value_and_gradient([](const Tensor& x) { return x; }, point), pf::ShapeError);
 }
 
 TEST_CASE("a primitive takes part in gradients of every order through its rule") {
   auto cube = [](const Tensor& x) {
-    return pf::primitive([](const Tensor& t) { return t * t * t; }, [](const Tensor& g, const Tensor&, const Tensor& t) { return g * 3 * t * t; }, x);
+    return pf::primitive([](const Tensor& t) { return t * t * t; },
+                         [](const Tensor& g, const Tensor&, const Tensor& t) { return g * 3 * t * t; }, x);
   };
   expect_gradients(cube, Tensor{0.5, -1, 2}, {.order = 3});
   // A rule that is written with the output, one that returns several cotangents, and a pair for two inputs.
-  expect_gradients([](const Tensor& x) { return pf::primitive([](const Tensor& t) { return pf::exp(t); },
-                                                              [](const Tensor& g, const Tensor& y, const Tensor&) { return g * y; }, x); },
-                   Tensor{0.5, -1}, {.order = 3});
+  expect_gradients(
+      [](const Tensor& x) {
+        return pf::primitive([](const Tensor& t) { return pf::exp(t); },
+                             [](const Tensor& g, const Tensor& y, const Tensor&) { return g * y; }, x);
+      },
+      Tensor{0.5, -1}, {.order = 3});
   auto product = [](const Tensor& x, const Tensor& y) {
     return pf::primitive([](const Tensor& a, const Tensor& b) { return a * b; },
-                         [](const Tensor& g, const Tensor&, const Tensor& a, const Tensor& b) { return std::array{g * b, g * a}; }, x, y);
+                         [](const Tensor& g, const Tensor&, const Tensor& a, const Tensor& b) {
+                           return std::array{g * b, g * a};
+                         },
+                         x, y);
   };
   expect_gradients(product, Tensor{0.5, -1}, Tensor{2, 3}, {.order = 3});
   expect_gradients([&](const Tensor& x) { return product(x, product(x, x)); }, Tensor{0.5, -1}, {.order = 3});
   // Parameters stand where tensors do.
   const pf::Parameter<double> w(Tensor{2, 3});
   const Tensor x = pf::variable(Tensor{5, 7});
-  const Tensor y = pf::primitive([](const Tensor& a, const Tensor& b) { return a * b; },
-                                 [](const Tensor& g, const Tensor&, const Tensor& a, const Tensor& b) { return std::tuple(g * b, g * a); }, x, w);
+  const Tensor y = pf::primitive(
+      [](const Tensor& a, const Tensor& b) { return a * b; },
+      [](const Tensor& g, const Tensor&, const Tensor& a, const Tensor& b) { return std::tuple(g * b, g * a); }, x, w);
   expect_equal(pf::gradient(pf::sum(y), w.tensor()), Tensor{5, 7});
 }
 
 TEST_CASE("a primitive is a constant without variables, and its rule must return the shapes of its inputs") {
   auto wrong = [](const Tensor& x) {
-    return pf::primitive([](const Tensor& t) { return pf::sum(t); }, [](const Tensor& g, const Tensor&, const Tensor&) { return g; }, x);
+    return pf::primitive([](const Tensor& t) { return pf::sum(t); },
+                         [](const Tensor& g, const Tensor&, const Tensor&) { return g; }, x);
   };
   CHECK(!wrong(Tensor{1, 2}).tracked());
   const Tensor x = pf::variable(Tensor{1, 2});
@@ -140,26 +153,37 @@ TEST_CASE("a primitive is a constant without variables, and its rule must return
   CHECK(message_of<pf::ShapeError>([&] { pf::gradient(y, x); }) ==
         "primitive: the cotangent of input 0 has shape [], expected the shape of the input, [2]");
   const pf::NanCheck check;
-  CHECK(message_of<pf::ValueError>([&] { pf::primitive([](const Tensor&) { return Tensor{NAN}; }, [](const Tensor& g, const Tensor&, const Tensor&) { return g; }, x); })
-            .rfind("NanCheck: primitive produced nan", 0) == 0);
+  CHECK(message_of<pf::ValueError>([&] {
+          pf::primitive([](const Tensor&) { return Tensor{NAN}; },
+                        [](const Tensor& g, const Tensor&, const Tensor&) { return g; }, x);
+        }).rfind("NanCheck: primitive produced nan", 0) == 0);
 }
 
 TEST_CASE("checkpoint gives the plain gradients, of x and of parameters, to order 3") {
   Dice dice(3);
   auto f = [](const support::Inputs& in) { return pf::tanh(pf::matmul(in[0], in[1])) * pf::sum(in[0]); };
-  auto checked = [&](const support::Inputs& in) { return pf::checkpoint([&f, w = in[1]](const Tensor& t) { return f({t, w}); }, in[0]); };
+  auto checked = [&](const support::Inputs& in) {
+    return pf::checkpoint([&f, w = in[1]](const Tensor& t) { return f({t, w}); }, in[0]);
+  };
   const support::Inputs inputs{dice.tensor({2, 3}), dice.tensor({3, 2})};
   support::expect_gradients_of_all(checked, inputs, {.order = 3});
   // Nested, and with a constant argument.
-  support::expect_gradients_of_all([&](const support::Inputs& in) {
-    return pf::checkpoint([&checked, w = in[1]](const Tensor& t) { return checked({pf::exp(t), w}); }, in[0]);
-  }, inputs, {.order = 2});
-  support::expect_gradients_of_all([&](const support::Inputs& in) { return checked({Tensor::ones({2, 3}), in[0]}); }, {inputs[1]}, {.order = 2});
+  support::expect_gradients_of_all(
+      [&](const support::Inputs& in) {
+        return pf::checkpoint([&checked, w = in[1]](const Tensor& t) { return checked({pf::exp(t), w}); }, in[0]);
+      },
+      inputs, {.order = 2});
+  support::expect_gradients_of_all(
+      [&](const support::Inputs& in) {
+        return checked({Tensor::ones({2, 3}), in[0]});
+      },
+      {inputs[1]}, {.order = 2});
 
   pf::Rng rng(0);
   const pf::Linear<double> layer(3, 3, rng);
   const Tensor x = pf::variable(dice.tensor({4, 3}));
-  const Tensor plain = pf::sum(pf::square(pf::tanh(layer(x)))), saved = pf::sum(pf::square(pf::checkpoint([&](const Tensor& t) { return pf::tanh(layer(t)); }, x)));
+  const Tensor plain = pf::sum(pf::square(pf::tanh(layer(x)))),
+               saved = pf::sum(pf::square(pf::checkpoint([&](const Tensor&t) { return pf::tanh(layer(t)); }, x)));
   expect_equal(saved, plain);
   expect_equal(pf::gradient(saved, x), pf::gradient(plain, x));
   const auto a = pf::gradient(saved, layer), b = pf::gradient(plain, layer);
@@ -174,7 +198,8 @@ TEST_CASE("a checkpointed function may hold its own argument, or what the argume
     return std::array{pf::stop_gradient(first), pf::gradient(pf::sum(first), w)};
   };
   const Tensor h = pf::exp(w);
-  const std::array<Tensor, 3> checked{pf::checkpoint([w](const Tensor& t) { return t * w; }, w), pf::checkpoint([w](const Tensor& t) { return t * w; }, h),
+  const std::array<Tensor, 3> checked{pf::checkpoint([w](const Tensor& t) { return t * w; }, w),
+                                      pf::checkpoint([w](const Tensor& t) { return t * w; }, h),
                                       pf::checkpoint([h](const Tensor& t) { return t * h; }, h)};
   const std::array<Tensor, 3> plain{w * w, h * w, h * h};
   for (std::size_t i = 0; i < 3; ++i) {
@@ -196,5 +221,7 @@ TEST_CASE("checkpoint is constant for constants and inside NoGradient, and finds
   pf::Parameter<double> w(Tensor{1, 2});
   const Tensor y = pf::sum(pf::checkpoint([&](const Tensor& t) { return t * w; }, x));
   w = Tensor{3, 4};
-  CHECK(message_of<pf::GradientError>([&] { pf::gradient(y, x); }).rfind("checkpoint: a parameter that the function used has been replaced", 0) == 0);
+  CHECK(message_of<pf::GradientError>([&] {
+          pf::gradient(y, x);
+        }).rfind("checkpoint: a parameter that the function used has been replaced", 0) == 0);
 }

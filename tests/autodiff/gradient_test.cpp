@@ -25,7 +25,8 @@ struct Tied {
 }  // namespace
 
 TEST_CASE("a gradient has the shape of its input; an input on no path gets zeros") {
-  const Tensor x = pf::variable(Tensor{1, 2}), y = pf::variable(Tensor({2, 2}, {1, 2, 3, 4})), unused = pf::variable(Tensor::ones({3, 0, 2}));
+  const Tensor x = pf::variable(Tensor{1, 2}), y = pf::variable(Tensor({2, 2}, {1, 2, 3, 4})),
+               unused = pf::variable(Tensor::ones({3, 0, 2}));
   const auto [gx, gy, gu] = pf::gradient(pf::sum(x * y), {x, y, unused});
   expect_equal(gx, Tensor{4, 6});
   expect_equal(gy, Tensor({2, 2}, {1, 2, 1, 2}));
@@ -65,9 +66,14 @@ TEST_CASE("a loss of any shape with one element will do, others are refused") {
 TEST_CASE("constants have no gradient, and the error says what to do") {
   const Tensor x = pf::variable(Tensor{1, 2}), constant{1, 2};
   CHECK(message_of<pf::GradientError>([&] { pf::gradient(pf::sum(x), constant); }) ==
-        "gradient: input 0 of shape [2] is a constant, so nothing was recorded for it; compute the loss from x = variable(x) instead");
-  CHECK(message_of<pf::GradientError>([&] { pf::gradient(pf::sum(x), {x, pf::stop_gradient(x)}); }).rfind("gradient: input 1", 0) == 0);
-  CHECK(message_of<pf::GradientError>([&] { pf::gradient(pf::sum(constant), x); }).rfind("gradient: the loss was not computed from any variable", 0) == 0);
+        "gradient: input 0 of shape [2] is a constant, so nothing was recorded for it; compute the loss from x = "
+        "variable(x) instead");
+  CHECK(message_of<pf::GradientError>([&] {
+          pf::gradient(pf::sum(x), {x, pf::stop_gradient(x)});
+        }).rfind("gradient: input 1", 0) == 0);
+  CHECK(message_of<pf::GradientError>([&] {
+          pf::gradient(pf::sum(constant), x);
+        }).rfind("gradient: the loss was not computed from any variable", 0) == 0);
   CHECK_THROWS_AS(pf::gradient(pf::sum(pf::stop_gradient(x)), x), pf::GradientError);
 }
 
@@ -76,9 +82,7 @@ TEST_CASE("NoGradient records nothing and ends with its scope; create_graph work
   {
     const pf::NoGradient guard;
     CHECK(!(x * x).tracked());
-    {
-      const pf::NoGradient inner;
-    }
+    { const pf::NoGradient inner; }
     CHECK(!(x * x).tracked());
     const Tensor slope = pf::gradient(loss, x, {.create_graph = true});
     CHECK(slope.tracked());
@@ -123,7 +127,8 @@ TEST_CASE("a Wasserstein gradient penalty has the gradient that differences of i
     const Tensor slope = pf::gradient(pf::sum(score), at, {.create_graph = true});
     return pf::mean(pf::square(pf::norm(slope, 1) - 1));
   };
-  support::expect_gradients_of_all(penalty, {dice.tensor({5, 3}), dice.tensor({5}), dice.tensor({1, 5}), dice.tensor({1})}, {.order = 2});
+  support::expect_gradients_of_all(
+      penalty, {dice.tensor({5, 3}), dice.tensor({5}), dice.tensor({1, 5}), dice.tensor({1})}, {.order = 2});
 }
 
 TEST_CASE("gradients nest: a loss may hold first and second derivatives of a network") {
@@ -135,7 +140,8 @@ TEST_CASE("gradients nest: a loss may hold first and second derivatives of a net
     const Tensor energy = pf::sum(pf::matmul(pf::softplus(pf::matmul(at, w[0])), w[1]));
     const Tensor score = pf::gradient(energy, at, {.create_graph = true});
     Tensor total = 0.5 * pf::sum(pf::square(score));
-    for (int i = 0; i < 2; ++i) total += pf::sum(pf::select(pf::gradient(pf::sum(pf::select(score, 1, i)), at, {.create_graph = true}), 1, i));
+    for (int i = 0; i < 2; ++i)
+      total += pf::sum(pf::select(pf::gradient(pf::sum(pf::select(score, 1, i)), at, {.create_graph = true}), 1, i));
     return total;
   };
   support::expect_gradients_of_all(loss, {dice.tensor({2, 4}), dice.tensor({4, 1})}, {.order = 2});
@@ -144,7 +150,8 @@ TEST_CASE("gradients nest: a loss may hold first and second derivatives of a net
 TEST_CASE("float gradients agree with double ones, to order 2") {
   Dice dice(3);
   auto second = [&]<class S>(S, const pf::Tensor<double>& at) {
-    const auto x = pf::variable(pf::Tensor<S>::generate(at.shape(), [&](Index i) { return static_cast<S>(at.data()[i]); }));
+    const auto x =
+        pf::variable(pf::Tensor<S>::generate(at.shape(), [&](Index i) { return static_cast<S>(at.data()[i]); }));
     const auto y = pf::sum(pf::softmax(x) * pf::tanh(x) + pf::logsumexp(x * x, -1, true));
     const auto slope = pf::gradient(y, x, {.create_graph = true});
     return pf::gradient(pf::sum(slope * slope), x);
@@ -174,11 +181,17 @@ TEST_CASE("NanCheck names the operation where a NaN or an infinity is born, forw
     CHECK(message_of<pf::ValueError>([&] { pf::exp(pf::log(x)); }) ==
           "NanCheck: log produced -inf at element 1 of its result of shape [2], expected finite numbers");
     CHECK(message_of<pf::ValueError>([&] { x / x; }).rfind("NanCheck: divide produced nan at element 1", 0) == 0);
-    CHECK(message_of<pf::ValueError>([&] { pf::elementwise([](auto a) { return 1 / a; }, x); }).rfind("NanCheck: elementwise produced inf", 0) == 0);
-    CHECK(message_of<pf::ValueError>([&] { pf::concat({x, Tensor{NAN}}); }).rfind("NanCheck: concat produced nan at element 2", 0) == 0);
+    CHECK(message_of<pf::ValueError>([&] {
+            pf::elementwise([](auto a) { return 1 / a; }, x);
+          }).rfind("NanCheck: elementwise produced inf", 0) == 0);
+    CHECK(message_of<pf::ValueError>([&] {
+            pf::concat({x, Tensor{NAN}});
+          }).rfind("NanCheck: concat produced nan at element 2", 0) == 0);
     // The forward pass is fine, the slope of sqrt at 0 is not.
     const Tensor loss = pf::sum(pf::sqrt(x));
-    CHECK(message_of<pf::ValueError>([&] { pf::gradient(loss, x); }).rfind("NanCheck: sqrt produced inf at element 1", 0) == 0);
+    CHECK(message_of<pf::ValueError>([&] {
+            pf::gradient(loss, x);
+          }).rfind("NanCheck: sqrt produced inf at element 1", 0) == 0);
   }
   CHECK_NOTHROW(pf::log(x));
 }

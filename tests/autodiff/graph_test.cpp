@@ -42,7 +42,8 @@ void on_small_stack(F f) {
 
 /// An operation that counts how many of its kind are alive.
 Tensor counted(const Tensor& x, const std::shared_ptr<int>& alive) {
-  return pf::primitive([](const Tensor& t) { return t * 2; }, [alive](const Tensor& g, const Tensor&, const Tensor&) { return g * 2; }, x);
+  return pf::primitive([](const Tensor& t) { return t * 2; },
+                       [alive](const Tensor& g, const Tensor&, const Tensor&) { return g * 2; }, x);
 }
 
 }  // namespace
@@ -100,10 +101,13 @@ TEST_CASE("no operation makes a cycle: after any graph of any order all nodes ar
   {
     const Tensor x = pf::variable(Tensor({2, 2}, {0.1, 0.2, 0.3, 0.4}));
     const Tensor h = counted(x, alive);
-    Tensor y = pf::exp(h) + pf::softmax(h) * pf::logsumexp(h) + pf::matmul(h, h) / pf::norm(h) + pf::max(h) + pf::prod(h);
-    y += pf::elementwise([](auto a) { return a * sigmoid(a); }, h) + pf::concat({pf::slice(h, 0, 0, 1), pf::flip(h, 0)}, 0).sum();
+    Tensor y =
+        pf::exp(h) + pf::softmax(h) * pf::logsumexp(h) + pf::matmul(h, h) / pf::norm(h) + pf::max(h) + pf::prod(h);
+    y += pf::elementwise([](auto a) { return a * sigmoid(a); }, h) +
+         pf::concat({pf::slice(h, 0, 0, 1), pf::flip(h, 0)}, 0).sum();
     y += pf::checkpoint([](const Tensor& t) { return pf::tanh(t) * pf::sqrt(t); }, h);
-    y += pf::linear(h, h, pf::select(h, 0, 0), pf::Activation::gelu) + pf::linear(h, h, pf::select(h, 0, 0), pf::Activation::sigmoid);
+    y += pf::linear(h, h, pf::select(h, 0, 0), pf::Activation::gelu) +
+         pf::linear(h, h, pf::select(h, 0, 0), pf::Activation::sigmoid);
     Tensor total = pf::sum(y);
     for (int order = 0; order < 3; ++order) total = pf::sum(pf::gradient(total, x, {.create_graph = true}));
     CHECK(alive.use_count() > 1);
@@ -163,7 +167,8 @@ TEST_CASE("replicas of a model train side by side in two threads, each as if alo
     for (int step = 0; step < 50; ++step) {
       const auto g = pf::gradient(pf::mean(pf::square(model(x) - 1)), model);
       std::size_t i = 0;
-      pf::for_each_parameter<double>(model, [&](const pf::Path&, pf::Parameter<double>& p) { p = pf::stop_gradient(p.tensor() - 0.05 * g[i++]); });
+      pf::for_each_parameter<double>(
+          model, [&](const pf::Path&, pf::Parameter<double>& p) { p = pf::stop_gradient(p.tensor() - 0.05 * g[i++]); });
     }
     return pf::stop_gradient(model(x));
   };

@@ -45,7 +45,8 @@ TEST_CASE("tensors are made by rule") {
   CHECK(Tensor<>::linspace(0, 0.7f, 101)(100) == 0.7f);
   CHECK(Tensor<>::linspace(2, 3, 0).empty());
   CHECK(Tensor<>::eye(0).shape() == Shape{0, 0});
-  expect_equal(Tensor<>::generate({2, 2}, [](Index i) { return static_cast<float>(i * i); }), Tensor<>({2, 2}, {0, 1, 4, 9}));
+  expect_equal(Tensor<>::generate({2, 2}, [](Index i) { return static_cast<float>(i * i); }),
+               Tensor<>({2, 2}, {0, 1, 4, 9}));
 }
 
 TEST_CASE("Eigen's expressions come in, and Eigen sees tensors without a copy") {
@@ -97,7 +98,9 @@ TEST_CASE("printing shows the shape and leaves out the middle of long axes") {
 
 TEST_CASE("what cannot be made or read is refused in a sentence") {
   const Tensor<> x = Tensor<>::zeros({2, 3});
-  CHECK(message_of<pf::ShapeError>([] { Tensor<>({2, 2}, {1, 2, 3}); }) == "Tensor: got 3 values for shape [2, 2], expected 4");
+  CHECK(message_of<pf::ShapeError>([] {
+          Tensor<>({2, 2}, {1, 2, 3});
+        }) == "Tensor: got 3 values for shape [2, 2], expected 4");
   CHECK(message_of<pf::ShapeError>([&] { x.item(); }) == "item: shape [2, 3] has 6 elements, expected exactly one");
   CHECK(message_of<pf::IndexError>([&] { x(1); }) == "Tensor: got 1 indices for shape [2, 3], expected one per axis");
   CHECK(message_of<pf::IndexError>([&] { x(0, 3); }) == "Tensor: index 3 is out of range on axis 1 of shape [2, 3]");

@@ -12,7 +12,8 @@ namespace pf = pushforward;
 TEST_CASE("a message is its parts side by side: text, numbers, and what has a str()") {
   const std::string name = "sum";
   try {
-    pf::fail<pf::ShapeError>(name, ": ", 3, " of ", std::size_t{4}, ' ', pf::Shape{2, 3}, ", ", 0.5, ", ", -1e20f, ", ", -7L);
+    pf::fail<pf::ShapeError>(name, ": ", 3, " of ", std::size_t{4}, ' ', pf::Shape{2, 3}, ", ", 0.5, ", ", -1e20f, ", ",
+                             -7L);
   } catch (const pf::Error& error) {
     CHECK(std::string(error.what()) == "sum: 3 of 4 [2, 3], 0.5, -1.00000002e+20, -7");
   }

@@ -133,4 +133,6 @@ TEST_CASE("cached memory is given back when asked for") {
   CHECK(memory_stats().system_bytes >= before.system_bytes + 7777);
 }
 
-TEST_CASE("a block larger than any memory is refused") { CHECK_THROWS_AS(Block::create(std::size_t{1} << 47), std::bad_alloc); }
+TEST_CASE("a block larger than any memory is refused") {
+  CHECK_THROWS_AS(Block::create(std::size_t{1} << 47), std::bad_alloc);
+}

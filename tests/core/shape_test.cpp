@@ -62,11 +62,17 @@ TEST_CASE("axes are changed, dropped and inserted into copies") {
 }
 
 TEST_CASE("shapes that cannot be are refused in a sentence") {
-  CHECK(message_of<ShapeError>([] { Shape{1, 2, 3, 4, 5, 6, 7}; }) == "Shape: got 7 axes, expected at most 6; reshape to fewer");
+  CHECK(message_of<ShapeError>([] { Shape{1, 2, 3, 4, 5, 6, 7}; }) ==
+        "Shape: got 7 axes, expected at most 6; reshape to fewer");
   CHECK(message_of<ShapeError>([] { Shape{2, -1}; }) == "Shape: axis 1 of [2, -1] is negative, expected 0 or more");
-  CHECK(message_of<IndexError>([] { Shape{2, 3}[2]; }) == "Shape: axis 2 does not exist in shape [2, 3], expected -2 to 1");
-  CHECK(message_of<IndexError>([] { Shape{2, 3}.axis(-3, "sum"); }) == "sum: axis -3 does not exist in shape [2, 3], expected -2 to 1");
-  CHECK(message_of<IndexError>([] { Shape{}[0]; }) == "Shape: axis 0 does not exist in shape [], expected a shape with axes");
+  CHECK(message_of<IndexError>([] {
+          Shape{2, 3}[2];
+        }) == "Shape: axis 2 does not exist in shape [2, 3], expected -2 to 1");
+  CHECK(message_of<IndexError>([] {
+          Shape{2, 3}.axis(-3, "sum");
+        }) == "sum: axis -3 does not exist in shape [2, 3], expected -2 to 1");
+  CHECK(message_of<IndexError>([] { Shape{}[0]; }) ==
+        "Shape: axis 0 does not exist in shape [], expected a shape with axes");
   CHECK_THROWS_AS((Shape{2}.with(0, -1)), ShapeError);
   CHECK_THROWS_AS((Shape{2}.with(1, 1)), IndexError);
   CHECK_THROWS_AS((Shape{2}.without(1)), IndexError);
@@ -92,8 +98,11 @@ TEST_CASE("shapes broadcast by NumPy's rules") {
   CHECK(broadcast(Shape{1}, Shape{0}) == Shape{0});
   CHECK(broadcast(Shape{0, 1}, Shape{5}) == Shape{0, 5});
   CHECK(broadcast(Shape{2, 1, 4}, Shape{3, 1}) == Shape{2, 3, 4});
-  CHECK(message_of<ShapeError>([] { broadcast(Shape{2, 3}, Shape{2}, "add"); }) ==
-        "add: shapes [2, 3] and [2] do not broadcast: matched from the last axis, lengths must be equal or 1, but 3 meets 2");
+  CHECK(message_of<ShapeError>([] {
+          broadcast(Shape{2, 3}, Shape{2}, "add");
+        }) ==
+        "add: shapes [2, 3] and [2] do not broadcast: matched from the last axis, lengths must be equal or 1, but 3 "
+        "meets 2");
   CHECK_THROWS_AS(broadcast(Shape{0}, Shape{2}), ShapeError);
   CHECK_THROWS_AS(broadcast(Shape{largest, 1}, Shape{1, 2}), ShapeError);
 }

@@ -30,7 +30,8 @@ const Operation operations[] = {
     {"divide", [](const Tensor<double>& a, const Tensor<double>& b) { return a / b; }, 0.5, 2},
     {"maximum", [](const Tensor<double>& a, const Tensor<double>& b) { return pf::maximum(a * a * a, b) * b; }, 1.1, 2},
     {"minimum", [](const Tensor<double>& a, const Tensor<double>& b) { return pf::minimum(a * a * a, b) * b; }, 1.1, 2},
-    {"where", [](const Tensor<double>& a, const Tensor<double>& b) { return pf::where(a > 0, a * a * b, b * b * b); }, -1, 1},
+    {"where", [](const Tensor<double>& a, const Tensor<double>& b) { return pf::where(a > 0, a * a * b, b * b * b); },
+     -1, 1},
     {"pow", [](const Tensor<double>& a, const Tensor<double>& b) { return pf::pow(b, a); }, 0.5, 2},
 };
 
@@ -51,8 +52,10 @@ TEST_CASE("arithmetic has derivatives up to order 3 for every way in which two s
         if (!fits || pf::broadcast(a, b).size() > 6) continue;
         INFO(operation.name << " of " << a.str() << " and " << b.str());
         // Away from the kink of `where` at 0 and of maximum at a^3 = b.
-        const Tensor<double> x = Tensor<double>::generate(a, [&](Index) { return (dice.coin() ? 1 : -1) * dice.uniform(0.2, 0.9); });
-        expect_gradients(operation.f, x, dice.tensor(b, operation.low, operation.high), {.order = a.size() * b.size() <= 6 ? 3 : 2});
+        const Tensor<double> x =
+            Tensor<double>::generate(a, [&](Index) { return (dice.coin() ? 1 : -1) * dice.uniform(0.2, 0.9); });
+        expect_gradients(operation.f, x, dice.tensor(b, operation.low, operation.high),
+                         {.order = a.size() * b.size() <= 6 ? 3 : 2});
       }
 }
 
@@ -63,8 +66,10 @@ TEST_CASE("gradients of a loop over long runs are those of short ones") {
   for (const Operation& operation : operations) {
     INFO(operation.name);
     expect_gradients(operation.f, x, row + column, {.order = 1});
-    expect_gradients([&](const Tensor<double>& r) { return pf::square(operation.f(x * x + 0.1, r)); }, row + 1.1, {.order = 1});
-    expect_gradients([&](const Tensor<double>& c) { return pf::square(operation.f(x * x + 0.1, c)); }, column + 1.1, {.order = 1});
+    expect_gradients([&](const Tensor<double>& r) { return pf::square(operation.f(x * x + 0.1, r)); }, row + 1.1,
+                     {.order = 1});
+    expect_gradients([&](const Tensor<double>& c) { return pf::square(operation.f(x * x + 0.1, c)); }, column + 1.1,
+                     {.order = 1});
   }
 }
 
@@ -75,7 +80,8 @@ TEST_CASE("arithmetic with plain numbers has derivatives up to order 3") {
   expect_gradients([](const X& x) { return (x * 3) * (-2 * x) * (x / 4); }, at, {.order = 3});
   expect_gradients([](const X& x) { return 2 / x - -x * x; }, at, {.order = 3});
   expect_gradients([](const X& x) { return pf::maximum(x, 1) * x + pf::minimum(x, 0.5) * x * x; }, at, {.order = 3});
-  expect_gradients([](const X& x) { return pf::where(x > 0.5, x * x * x, 2) + pf::where(x <= 0.5, 3, x * x); }, at, {.order = 3});
+  expect_gradients([](const X& x) { return pf::where(x > 0.5, x * x * x, 2) + pf::where(x <= 0.5, 3, x * x); }, at,
+                   {.order = 3});
 }
 
 TEST_CASE("compound assignment is differentiable and leaves other handles alone") {

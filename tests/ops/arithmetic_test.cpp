@@ -47,7 +47,9 @@ std::vector<Operation<S>> operations() {
 /// Halves between -2 and 2, so that ties are frequent and sums and products exact; never 0, by which one divides.
 template <class S>
 Tensor<S> halves(const Shape& shape, Dice& dice) {
-  return Tensor<S>::generate(shape, [&](Index) { return static_cast<S>((dice.coin() ? 1 : -1) * static_cast<double>(dice.integer(1, 4)) / 2); });
+  return Tensor<S>::generate(shape, [&](Index) {
+    return static_cast<S>((dice.coin() ? 1 : -1) * static_cast<double>(dice.integer(1, 4)) / 2);
+  });
 }
 
 template <class S>
@@ -77,8 +79,10 @@ TEST_CASE("arithmetic and comparisons broadcast as the definition says, for hund
 TEST_CASE("long runs take other loops and give the same numbers") {
   Dice dice(2);
   const std::pair<Shape, Shape> pairs[] = {
-      {{3, 40}, {40}}, {{3, 40}, {3, 1}}, {{40}, {3, 40}}, {{2, 3, 20}, {3, 20}}, {{2, 3, 20}, {2, 1, 20}}, {{2, 3, 20}, {1, 3, 1}},
-      {{2, 1, 20}, {1, 3, 20}}, {{33}, {}}, {{33}, {1, 1}}, {{1, 100}, {7, 1}}, {{200, 300}, {300}}, {{200, 300}, {200, 1}}, {{70000}, {70000}}};
+      {{3, 40}, {40}},          {{3, 40}, {3, 1}},       {{40}, {3, 40}},          {{2, 3, 20}, {3, 20}},
+      {{2, 3, 20}, {2, 1, 20}}, {{2, 3, 20}, {1, 3, 1}}, {{2, 1, 20}, {1, 3, 20}}, {{33}, {}},
+      {{33}, {1, 1}},           {{1, 100}, {7, 1}},      {{200, 300}, {300}},      {{200, 300}, {200, 1}},
+      {{70000}, {70000}}};
   for (const auto& [a, b] : pairs) {
     check_against_reference<double>(a, b, dice);
     check_against_reference<float>(a, b, dice);
@@ -97,7 +101,8 @@ TEST_CASE("selection broadcasts its mask, too") {
       if (dice.coin()) length = 1;
     const Tensor<double> mask = dice.tensor(support::shape_of(mask_shape)) > 0;
     expect_equal(pf::where(mask, x, y), support::from_positions(shape, [&](const Position& p) {
-                   return support::broadcast_at(mask, p) != 0 ? support::broadcast_at(x, p) : support::broadcast_at(y, p);
+                   return support::broadcast_at(mask, p) != 0 ? support::broadcast_at(x, p)
+                                                              : support::broadcast_at(y, p);
                  }));
   }
 }
@@ -150,7 +155,8 @@ TEST_CASE("comparisons are constants") {
 TEST_CASE("shapes that do not broadcast are refused in a sentence that names the operation and both shapes") {
   const Tensor<> a = Tensor<>::zeros({2, 3}), b = Tensor<>::zeros({2, 4});
   CHECK(message_of<pf::ShapeError>([&] { return a + b; }) ==
-        "add: shapes [2, 3] and [2, 4] do not broadcast: matched from the last axis, lengths must be equal or 1, but 3 meets 4");
+        "add: shapes [2, 3] and [2, 4] do not broadcast: matched from the last axis, lengths must be equal or 1, but 3 "
+        "meets 4");
   for (const auto& operation : operations<float>()) {
     const std::string message = message_of<pf::ShapeError>([&] { operation.f(a, b); });
     INFO(operation.name << ": " << message);
@@ -171,15 +177,17 @@ TEST_CASE("expand repeats exactly to a shape, and sum_to undoes it") {
     const auto [a, b] = dice.broadcastable(6, 3);
     const Shape shape = support::broadcast_shape(a, b);
     const Tensor<double> x = dice.tensor(a);
-    expect_equal(pf::expand(x, shape), support::from_positions(shape, [&](const Position& p) { return support::broadcast_at(x, p); }));
+    expect_equal(pf::expand(x, shape),
+                 support::from_positions(shape, [&](const Position& p) { return support::broadcast_at(x, p); }));
     // The sum of what expand put there is the element times the number of its copies.
     const double copies = a.size() ? static_cast<double>(shape.size()) / static_cast<double>(a.size()) : 0;
     expect_equal(pf::sum_to(pf::expand(x, shape), a), x * copies, 1e-13);
   }
   CHECK_THROWS_AS(pf::expand(Tensor<>{1, 2}, {3}), pf::ShapeError);
   CHECK_THROWS_AS(pf::expand(Tensor<>::zeros({2, 1}), {2}), pf::ShapeError);
-  CHECK(message_of<pf::ShapeError>([] { pf::expand(Tensor<>::zeros({3, 2}), {1, 2}); }) ==
-        "expand: cannot repeat shape [3, 2] to [1, 2]; only axes of length 1 repeat");
+  CHECK(message_of<pf::ShapeError>([] {
+          pf::expand(Tensor<>::zeros({3, 2}), {1, 2});
+        }) == "expand: cannot repeat shape [3, 2] to [1, 2]; only axes of length 1 repeat");
   CHECK_THROWS_AS(pf::sum_to(Tensor<>{1, 2}, {3}), pf::ShapeError);
   CHECK_THROWS_AS(pf::sum_to(Tensor<>{1, 2}, {1, 2}), pf::ShapeError);
 }

@@ -32,7 +32,8 @@ std::vector<X> derivatives(const std::function<X(const X&)>& f, const X& at, int
   return found;
 }
 
-void expect_same_derivatives(const char* name, const std::function<X(const X&)>& lambda, const std::function<X(const X&)>& ops, const X& x) {
+void expect_same_derivatives(const char* name, const std::function<X(const X&)>& lambda,
+                             const std::function<X(const X&)>& ops, const X& x) {
   const auto a = derivatives(lambda, x, 3), b = derivatives(ops, x, 3);
   for (std::size_t k = 0; k < a.size(); ++k) {
     INFO(name << ", order " << k);
@@ -43,10 +44,22 @@ void expect_same_derivatives(const char* name, const std::function<X(const X&)>&
 }  // namespace
 
 // One lambda, two meanings: on lanes through elementwise, and on tensors through the operations.
-#define EXPECT_SAME(expression, points)                                                                        \
-  expect_same_derivatives(                                                                                     \
-      #expression, [](const X& t) { return pf::elementwise([](auto x) { using namespace pf; return expression; }, t); }, \
-      [](const X& x) { using namespace pf; return expression; }, points)
+#define EXPECT_SAME(expression, points) \
+  expect_same_derivatives(              \
+      #expression,                      \
+      [](const X& t) {                  \
+        return pf::elementwise(         \
+            [](auto x) {                \
+              using namespace pf;       \
+              return expression;        \
+            },                          \
+            t);                         \
+      },                                \
+      [](const X& x) {                  \
+        using namespace pf;             \
+        return expression;              \
+      },                                \
+      points)
 
 TEST_CASE("a lambda has the values and derivatives of the operations it names, to order 3") {
   const X line{-3.1, -1.2, -0.4, 0.3, 1.1, 2.9}, positive{0.3, 1, 2.2}, kinks{-1, 0, 0.5, 1};
@@ -94,7 +107,8 @@ TEST_CASE("compound assignment and branches on plain conditions work inside a la
     return y;
   };
   const X x{-0.7, 0, 1.5};
-  expect_same_derivatives("loop", [&](const X& t) { return pf::elementwise(f, t); }, f, x);
+  expect_same_derivatives(
+      "loop", [&](const X& t) { return pf::elementwise(f, t); }, f, x);
 }
 
 TEST_CASE("several arguments broadcast, and every mixed derivative to order 3 is right") {
@@ -105,24 +119,29 @@ TEST_CASE("several arguments broadcast, and every mixed derivative to order 3 is
     const auto [a, b] = dice.broadcastable(4, 3);
     if (pf::broadcast(a, b).size() > 8) continue;
     INFO(a.str() << " and " << b.str());
-    expect_gradients([&](const X& x, const X& y) { return pf::elementwise(f2, x, y); }, dice.tensor(a), dice.tensor(b), {.order = 3});
+    expect_gradients([&](const X& x, const X& y) { return pf::elementwise(f2, x, y); }, dice.tensor(a), dice.tensor(b),
+                     {.order = 3});
   }
   support::expect_gradients_of_all([&](const support::Inputs& in) { return pf::elementwise(f3, in[0], in[1], in[2]); },
                                    {dice.tensor({2, 1}), dice.tensor({2}), dice.tensor({})}, {.order = 3});
   CHECK(pf::elementwise(f2, X::zeros({0, 3}), X::zeros({3})).shape() == Shape{0, 3});
-  CHECK(message_of<pf::ShapeError>([&] { pf::elementwise(f2, X{1, 2}, X{1, 2, 3}); }).rfind("elementwise: shapes [2] and [3] do not broadcast", 0) == 0);
+  CHECK(message_of<pf::ShapeError>([&] {
+          pf::elementwise(f2, X{1, 2}, X{1, 2, 3});
+        }).rfind("elementwise: shapes [2] and [3] do not broadcast", 0) == 0);
 }
 
 TEST_CASE("values and gradients are those of the scalar formula over long tensors, in float and double") {
   Dice dice(2);
   auto f = [](auto x, auto y) { return x * sigmoid(y) - log(1 + x * x); };
   auto check = [&]<class S>(S, double within) {
-    const Tensor<S> x = pf::variable(dice.tensor<S>({70'001}, -2, 2)), y = pf::variable(dice.tensor<S>({70'001}, -2, 2));
+    const Tensor<S> x = pf::variable(dice.tensor<S>({70'001}, -2, 2)),
+                    y = pf::variable(dice.tensor<S>({70'001}, -2, 2));
     const Tensor<S> z = pf::elementwise(f, x, y);
     const auto [gx, gy] = pf::gradient(pf::sum(z), {x, y});
     double worst = 0;
     for (Index i = 0; i < x.size(); ++i) {
-      const double u = static_cast<double>(x.data()[i]), v = static_cast<double>(y.data()[i]), s = 1 / (1 + std::exp(-v));
+      const double u = static_cast<double>(x.data()[i]), v = static_cast<double>(y.data()[i]),
+                   s = 1 / (1 + std::exp(-v));
       worst = std::max({worst, std::abs(static_cast<double>(z.data()[i]) - (u * s - std::log(1 + u * u))),
                         std::abs(static_cast<double>(gx.data()[i]) - (s - 2 * u / (1 + u * u))),
                         std::abs(static_cast<double>(gy.data()[i]) - u * s * (1 - s))});
@@ -137,8 +156,9 @@ TEST_CASE("a fourth derivative is refused in a sentence, not computed wrong") {
   const X at{0.5, 1};
   auto f = [](const X& t) { return pf::elementwise([](auto x) { return exp(x); }, t); };
   CHECK(derivatives(f, at, 3).size() == 4);
-  CHECK(message_of<pf::GradientError>([&] { derivatives(f, at, 4); }) ==
-        "elementwise: derivatives exist up to order 3, and one more was asked for; use primitive() or plain operations");
+  CHECK(
+      message_of<pf::GradientError>([&] { derivatives(f, at, 4); }) ==
+      "elementwise: derivatives exist up to order 3, and one more was asked for; use primitive() or plain operations");
 }
 
 TEST_CASE("a lambda may return a constant or one of its arguments, and capture numbers") {

@@ -73,9 +73,14 @@ const Entry entries[] = {
     {"pow 2 at 0", [](const Tensor& x) { return pf::pow(x, 2); }, {0}},
     {"pow 4 at 0", [](const Tensor& x) { return pf::pow(x, 4); }, {0}},
     {"square at 0", pf::square, {0}},
-    {"softplus, silu, gelu, erf at 0", [](const Tensor& x) { return pf::softplus(x) + pf::silu(x) * pf::gelu(x) + pf::erf(x); }, {0}},
+    {"softplus, silu, gelu, erf at 0",
+     [](const Tensor& x) { return pf::softplus(x) + pf::silu(x) * pf::gelu(x) + pf::erf(x); },
+     {0}},
     {"erfinv at 0", pf::erfinv, {0}},
-    {"elu without a kink at 0", [](const Tensor& x) { return pf::elu(x); }, {0}, {.order = 1, .step = 1e-5, .within = 1e-5}},
+    {"elu without a kink at 0",
+     [](const Tensor& x) { return pf::elu(x); },
+     {0},
+     {.order = 1, .step = 1e-5, .within = 1e-5}},
 };
 
 Tensor slope_at(Tensor (*f)(const Tensor&), const std::vector<double>& points) {
@@ -102,10 +107,10 @@ TEST_CASE("elementwise functions keep shapes of every rank, empty ones too") {
 }
 
 TEST_CASE("powers with tensors for exponents are differentiable in both, to order 3, also at exponents 0 and 1") {
-  expect_gradients([](const Tensor& x, const Tensor& y) { return pf::pow(x, y); }, Tensor{0.5, 1, 2, 3, 1.5}, Tensor{0, 1, 0, 2, -1.3},
-                   {.order = 3});
-  expect_gradients([](const Tensor& x, const Tensor& y) { return pf::pow(x, y); }, Tensor({2, 1}, {0.5, 2}), Tensor{0, 1, 2.5},
-                   {.order = 3});
+  expect_gradients([](const Tensor& x, const Tensor& y) { return pf::pow(x, y); }, Tensor{0.5, 1, 2, 3, 1.5},
+                   Tensor{0, 1, 0, 2, -1.3}, {.order = 3});
+  expect_gradients([](const Tensor& x, const Tensor& y) { return pf::pow(x, y); }, Tensor({2, 1}, {0.5, 2}),
+                   Tensor{0, 1, 2.5}, {.order = 3});
 }
 
 TEST_CASE("powers of 0 have finite gradients: x^0 is 1, 0^y is 0 for positive y") {
@@ -126,7 +131,8 @@ TEST_CASE("slopes at kinks are as documented") {
   support::expect_equal(slope_at(pf::abs, {-0.0, 0}), Tensor{0, 0});
   support::expect_equal(slope_at([](const Tensor& x) { return pf::leaky_relu(x, 0.1); }, {-1, 1}), Tensor{0.1, 1});
   // Within the bounds, both included, the slope is 1.
-  support::expect_equal(slope_at([](const Tensor& x) { return pf::clamp(x, -1, 2); }, {-1.5, -1, 0, 2, 2.5}), Tensor{0, 1, 1, 1, 0});
+  support::expect_equal(slope_at([](const Tensor& x) { return pf::clamp(x, -1, 2); }, {-1.5, -1, 0, 2, 2.5}),
+                        Tensor{0, 1, 1, 1, 0});
   CHECK(!pf::sign(pf::variable(Tensor{1, 2})).tracked());
 }
 

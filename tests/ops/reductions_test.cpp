@@ -26,8 +26,10 @@ Tensor<double> by_definition(const Tensor<S>& x, const std::vector<int>& axes, b
   for (int axis : axes) reduced[static_cast<std::size_t>(axis < 0 ? axis + x.rank() : axis)] = true;
   Position kept = support::lengths_of(x.shape()), dropped;
   for (std::size_t i = 0; i < kept.size(); ++i)
-    if (reduced[i]) kept[i] = 1;
-    else dropped.push_back(kept[i]);
+    if (reduced[i])
+      kept[i] = 1;
+    else
+      dropped.push_back(kept[i]);
   const Shape kept_shape = support::shape_of(kept);
   std::vector<std::vector<double>> groups(static_cast<std::size_t>(kept_shape.size()));
   for_each_position(x.shape(), [&](const Position& at) {
@@ -87,8 +89,10 @@ void check_reductions(const Tensor<S>& x, const std::vector<int>& axes, bool kee
     CHECK_THROWS_AS(pf::var(x, axes, keep), pf::ShapeError);
     return;
   }
-  expect_equal(pf::max(x, axes, keep), by_definition(x, axes, keep, [](Group g) { return *std::max_element(g.begin(), g.end()); }));
-  expect_equal(pf::min(x, axes, keep), by_definition(x, axes, keep, [](Group g) { return *std::min_element(g.begin(), g.end()); }));
+  expect_equal(pf::max(x, axes, keep),
+               by_definition(x, axes, keep, [](Group g) { return *std::max_element(g.begin(), g.end()); }));
+  expect_equal(pf::min(x, axes, keep),
+               by_definition(x, axes, keep, [](Group g) { return *std::min_element(g.begin(), g.end()); }));
   expect_equal(pf::var(x, axes, keep), by_definition(x, axes, keep, variance_of), within);
 }
 
@@ -106,14 +110,17 @@ TEST_CASE("reductions over any subset of axes are what their definitions say") {
 
 TEST_CASE("long rows, columns and middles take other loops and give the same sums") {
   Dice dice(2);
-  const Shape shapes[] = {{31}, {32}, {63}, {64}, {65}, {1000}, {16384}, {16385}, {40000}, {3, 20000}, {2000, 3}, {3000, 70}, {3, 50, 70}, {2, 1500, 3}, {7, 33}, {33, 7}};
+  const Shape shapes[] = {{31},    {32},       {63},      {64},       {65},        {1000},       {16384}, {16385},
+                          {40000}, {3, 20000}, {2000, 3}, {3000, 70}, {3, 50, 70}, {2, 1500, 3}, {7, 33}, {33, 7}};
   for (const Shape& shape : shapes) {
     const Tensor<double> x = dice.tensor(shape);
     for (int axis = 0; axis < shape.rank(); ++axis) {
       INFO(shape.str() << " over " << axis);
       expect_equal(pf::sum(x, axis), by_definition(x, {axis}, false, sum_of), 1e-12);
-      expect_equal(pf::max(x, axis), by_definition(x, {axis}, false, [](Group g) { return *std::max_element(g.begin(), g.end()); }));
-      expect_equal(pf::min(x, axis), by_definition(x, {axis}, false, [](Group g) { return *std::min_element(g.begin(), g.end()); }));
+      expect_equal(pf::max(x, axis),
+                   by_definition(x, {axis}, false, [](Group g) { return *std::max_element(g.begin(), g.end()); }));
+      expect_equal(pf::min(x, axis),
+                   by_definition(x, {axis}, false, [](Group g) { return *std::min_element(g.begin(), g.end()); }));
     }
     CHECK(pf::sum(x).item() == Approx(x.sum()).margin(1e-11));
     CHECK(pf::max(x).item() == x.max());
@@ -191,13 +198,16 @@ TEST_CASE("argmax names the first of the largest along an axis") {
   for (int i = 0; i < 100; ++i) {
     const Shape shape = dice.shape(1, 4, 4);
     // Integers, so that ties are frequent.
-    const Tensor<double> x = Tensor<double>::generate(shape, [&](Index) { return static_cast<double>(dice.integer(0, 2)); });
+    const Tensor<double> x =
+        Tensor<double>::generate(shape, [&](Index) { return static_cast<double>(dice.integer(0, 2)); });
     const int axis = static_cast<int>(dice.integer(-x.rank(), x.rank() - 1));
     if (x.size(axis) == 0) {
       CHECK_THROWS_AS(pf::argmax(x, axis), pf::ShapeError);
       continue;
     }
-    expect_equal(pf::argmax(x, axis), by_definition(x, {axis}, false, [](Group g) { return static_cast<double>(std::max_element(g.begin(), g.end()) - g.begin()); }));
+    expect_equal(pf::argmax(x, axis), by_definition(x, {axis}, false, [](Group g) {
+                   return static_cast<double>(std::max_element(g.begin(), g.end()) - g.begin());
+                 }));
   }
   // NaN is the largest, as for max.
   expect_equal(pf::argmax(Tensor<double>({3, 3}, {1, NAN, 2, NAN, 1, NAN, 0, 2, NAN})), Tensor<Index>{1, 0, 2});
@@ -208,21 +218,25 @@ TEST_CASE("cumsum adds up along any axis") {
   for (int i = 0; i < 100; ++i) {
     const Tensor<double> x = dice.tensor(dice.shape(1, 4, 5));
     const int axis = static_cast<int>(dice.integer(0, x.rank() - 1));
-    expect_equal(pf::cumsum(x, dice.coin() ? axis : axis - x.rank()), support::from_positions(x.shape(), [&](Position p) {
-                   double total = 0;
-                   for (Index last = p[static_cast<std::size_t>(axis)], k = 0; k <= last; ++k) {
-                     p[static_cast<std::size_t>(axis)] = k;
-                     total += support::at(x, p);
-                   }
-                   return total;
-                 }), 1e-14);
+    expect_equal(pf::cumsum(x, dice.coin() ? axis : axis - x.rank()),
+                 support::from_positions(x.shape(),
+                                         [&](Position p) {
+                                           double total = 0;
+                                           for (Index last = p[static_cast<std::size_t>(axis)], k = 0; k <= last; ++k) {
+                                             p[static_cast<std::size_t>(axis)] = k;
+                                             total += support::at(x, p);
+                                           }
+                                           return total;
+                                         }),
+                 1e-14);
   }
 }
 
 TEST_CASE("extremes keep NaN wherever it stands, and hold for positions") {
   for (Index n : {3, 40, 200, 20000})
     for (Index place : {Index{0}, n / 2, n - 1}) {
-      const Tensor<float> x = Tensor<float>::generate({n}, [&](Index i) { return i == place ? NAN : static_cast<float>(i); });
+      const Tensor<float> x =
+          Tensor<float>::generate({n}, [&](Index i) { return i == place ? NAN : static_cast<float>(i); });
       CHECK(std::isnan(pf::max(x).item()));
       CHECK(std::isnan(pf::min(x).item()));
       CHECK(std::isnan(pf::sum(x).item()));
@@ -239,11 +253,15 @@ TEST_CASE("extremes keep NaN wherever it stands, and hold for positions") {
 
 TEST_CASE("axes that do not exist or come twice are refused by name") {
   const Tensor<> x = Tensor<>::zeros({2, 3});
-  CHECK(message_of<pf::IndexError>([&] { pf::sum(x, 2); }) == "sum: axis 2 does not exist in shape [2, 3], expected -2 to 1");
-  CHECK(message_of<pf::ValueError>([&] { pf::mean(x, {0, -2}); }) == "mean: axis -2 of shape [2, 3] is named twice, expected each axis once");
+  CHECK(message_of<pf::IndexError>([&] { pf::sum(x, 2); }) ==
+        "sum: axis 2 does not exist in shape [2, 3], expected -2 to 1");
+  CHECK(message_of<pf::ValueError>([&] {
+          pf::mean(x, {0, -2});
+        }) == "mean: axis -2 of shape [2, 3] is named twice, expected each axis once");
   CHECK(message_of<pf::IndexError>([&] { pf::max(x, -3); }).rfind("max: axis -3", 0) == 0);
   CHECK(message_of<pf::IndexError>([&] { pf::argmax(x, 5); }).rfind("argmax: axis 5", 0) == 0);
   CHECK(message_of<pf::IndexError>([&] { pf::cumsum(x, 5); }).rfind("cumsum: axis 5", 0) == 0);
   CHECK(message_of<pf::IndexError>([&] { pf::logsumexp(x, 5); }).rfind("logsumexp: axis 5", 0) == 0);
-  CHECK(message_of<pf::IndexError>([&] { pf::sum(Tensor<>::scalar(1), 0); }) == "sum: axis 0 does not exist in shape [], expected a shape with axes");
+  CHECK(message_of<pf::IndexError>([&] { pf::sum(Tensor<>::scalar(1), 0); }) ==
+        "sum: axis 0 does not exist in shape [], expected a shape with axes");
 }

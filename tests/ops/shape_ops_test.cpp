@@ -57,7 +57,9 @@ TEST_CASE("reshape keeps the row-major order, costs nothing, and infers one leng
   CHECK(pf::unsqueeze(x, 0).shape() == Shape{1, 24});
   CHECK(pf::unsqueeze(x, -1).shape() == Shape{24, 1});
   CHECK(pf::squeeze(pf::unsqueeze(x, 1), -1).shape() == Shape{24});
-  CHECK(message_of<pf::ShapeError>([&] { pf::reshape(x, {5, 5}); }) == "reshape: shape [24] has 24 elements, [5, 5] has 25; they must be equal");
+  CHECK(message_of<pf::ShapeError>([&] {
+          pf::reshape(x, {5, 5});
+        }) == "reshape: shape [24] has 24 elements, [5, 5] has 25; they must be equal");
   CHECK_THROWS_AS(pf::reshape(x, {-1, -1}), pf::ShapeError);
   CHECK_THROWS_AS(pf::reshape(x, {-1, 5}), pf::ShapeError);
   CHECK_THROWS_AS(pf::reshape(x, {-1, 0}), pf::ShapeError);
@@ -106,8 +108,9 @@ TEST_CASE("slice walks from start to stop by any step, forwards or backwards, cl
     const std::vector<Index> positions = walked(start, stop, step, n);
     INFO("start " << start << ", stop " << stop << ", step " << step << ", length " << n);
     expect_equal(pf::slice(x, dice.coin() ? axis : axis - x.rank(), start, stop, step),
-                 from_positions(x.shape().with(axis, static_cast<Index>(positions.size())),
-                                [&](const Position& p) { return at(x, moved(p, axis, [&](Index k) { return positions[static_cast<std::size_t>(k)]; })); }));
+                 from_positions(x.shape().with(axis, static_cast<Index>(positions.size())), [&](const Position& p) {
+                   return at(x, moved(p, axis, [&](Index k) { return positions[static_cast<std::size_t>(k)]; }));
+                 }));
   }
 }
 
@@ -120,7 +123,9 @@ TEST_CASE("slices at the ends of what an Index can hold are clipped like others"
   CHECK(pf::slice(x, 0, 4, 2).shape() == Shape{0});
   CHECK(pf::slice(Tensor<>::zeros({0, 2}), 0, 0, 5, -1).shape() == Shape{0, 2});
   CHECK_THROWS_AS(pf::slice(x, 0, 0, 2, 0), pf::ValueError);
-  CHECK(message_of<pf::IndexError>([&] { pf::slice(x, 1, 0, 2); }).rfind("slice: axis 1 does not exist in shape [5]", 0) == 0);
+  CHECK(message_of<pf::IndexError>([&] {
+          pf::slice(x, 1, 0, 2);
+        }).rfind("slice: axis 1 does not exist in shape [5]", 0) == 0);
 }
 
 TEST_CASE("leading rows are shared, not copied") {
@@ -128,7 +133,8 @@ TEST_CASE("leading rows are shared, not copied") {
   CHECK(pf::slice(rows, 0, 1, 3).data() == x.data() + 3);
   CHECK(pf::select(rows, 0, -1).data() == x.data() + 9);
   expect_equal(pf::select(rows, 1, 1), Tensor<>{1, 4, 7, 10});
-  CHECK(message_of<pf::IndexError>([&] { pf::select(rows, 1, 3); }) == "select: index 3 is out of range on axis 1 of shape [4, 3]");
+  CHECK(message_of<pf::IndexError>([&] { pf::select(rows, 1, 3); }) ==
+        "select: index 3 is out of range on axis 1 of shape [4, 3]");
 }
 
 TEST_CASE("flip reverses, roll rotates, pad surrounds one axis") {
@@ -137,11 +143,14 @@ TEST_CASE("flip reverses, roll rotates, pad surrounds one axis") {
     const Tensor<double> x = dice.tensor(dice.shape(1, 5, 4));
     const int axis = some_axis(x.shape(), dice);
     const Index n = x.size(axis), shift = dice.integer(-9, 9), before = dice.integer(0, 3), after = dice.integer(0, 3);
-    expect_equal(pf::flip(x, axis), from_positions(x.shape(), [&](const Position& p) { return at(x, moved(p, axis, [&](Index k) { return n - 1 - k; })); }));
+    expect_equal(pf::flip(x, axis), from_positions(x.shape(), [&](const Position& p) {
+                   return at(x, moved(p, axis, [&](Index k) { return n - 1 - k; }));
+                 }));
     expect_equal(pf::roll(x, shift, axis), from_positions(x.shape(), [&](const Position& p) {
                    return at(x, moved(p, axis, [&](Index k) { return ((k - shift) % n + n) % n; }));
                  }));
-    expect_equal(pf::pad(x, axis, before, after, 7), from_positions(x.shape().with(axis, before + n + after), [&](const Position& p) {
+    expect_equal(pf::pad(x, axis, before, after, 7),
+                 from_positions(x.shape().with(axis, before + n + after), [&](const Position& p) {
                    const Index k = p[z(axis)] - before;
                    return k < 0 || k >= n ? 7 : at(x, moved(p, axis, [&](Index) { return k; }));
                  }));
@@ -185,8 +194,9 @@ TEST_CASE("concat and split undo each other, stack makes a new axis") {
 
 TEST_CASE("parts that do not fit are refused") {
   const Tensor<> x = Tensor<>::zeros({2, 3});
-  CHECK(message_of<pf::ShapeError>([&] { pf::concat({x, Tensor<>::zeros({2, 4})}, 0); }) ==
-        "concat: shapes [2, 3] and [2, 4] differ beyond axis 0; all other lengths must agree");
+  CHECK(message_of<pf::ShapeError>([&] {
+          pf::concat({x, Tensor<>::zeros({2, 4})}, 0);
+        }) == "concat: shapes [2, 3] and [2, 4] differ beyond axis 0; all other lengths must agree");
   CHECK_THROWS_AS(pf::concat({x, Tensor<>{1, 2, 3}}), pf::ShapeError);
   CHECK_THROWS_AS(pf::concat(std::vector<Tensor<>>{}), pf::ShapeError);
   CHECK_THROWS_AS(pf::concat({Tensor<>::scalar(1), Tensor<>::scalar(2)}), pf::IndexError);

@@ -23,11 +23,13 @@ using Function = std::function<Tensor<double>(const Inputs&)>;
 struct GradientCheck {
   int order = 2;         ///< derivatives of orders 1 to this one are compared
   double step = 1e-3;    ///< of the differences: smaller than the distance to the next kink
-  double within = 1e-7; ///< of the largest derivative, or of 1
+  double within = 1e-7;  ///< of the largest derivative, or of 1
 };
 
 /// Numbers in [-1, 1) that follow no pattern: the directions along which derivatives are taken.
-inline double direction(Index i, int salt) { return 2 * std::fmod(0.5 + 0.754877666 * static_cast<double>(i + 1) + 0.569840291 * salt, 1.0) - 1; }
+inline double direction(Index i, int salt) {
+  return 2 * std::fmod(0.5 + 0.754877666 * static_cast<double>(i + 1) + 0.569840291 * salt, 1.0) - 1;
+}
 
 namespace detail {
 
@@ -36,14 +38,13 @@ inline Tensor<double> weighted_sum(const Tensor<double>& x, int salt) {
   using pushforward::detail::edge;
   double total = 0;
   for (Index i = 0; i < x.size(); ++i) total += direction(i, salt) * x.data()[i];
-  return pushforward::detail::record("weighted_sum", Tensor<double>::scalar(total),
-                                     edge(x, [shape = x.shape(), salt](const Tensor<double>& g) {
-                                       // Its own adjoint is weighted_sum again, so every order follows.
-                                       Tensor<double> y = Tensor<double>::generate(shape, [&](Index i) { return g.data()[0] * direction(i, salt); });
-                                       return pushforward::detail::record("weights", std::move(y), edge(g, [salt](const Tensor<double>& h) {
-                                                                            return weighted_sum(h, salt);
-                                                                          }));
-                                     }));
+  return pushforward::detail::record(
+      "weighted_sum", Tensor<double>::scalar(total), edge(x, [shape = x.shape(), salt](const Tensor<double>& g) {
+        // Its own adjoint is weighted_sum again, so every order follows.
+        Tensor<double> y = Tensor<double>::generate(shape, [&](Index i) { return g.data()[0] * direction(i, salt); });
+        return pushforward::detail::record("weights", std::move(y),
+                                           edge(g, [salt](const Tensor<double>& h) { return weighted_sum(h, salt); }));
+      }));
 }
 
 inline Tensor<double> add(const Tensor<double>& a, const Tensor<double>& b) {
@@ -59,12 +60,14 @@ inline Tensor<double> contraction(const Function& f, const Inputs& x, int order)
   Tensor<double> total = Tensor<double>::scalar(0);
   if (!lower.tracked()) return total;
   const Inputs slopes = pushforward::gradient(lower, x, {.create_graph = true});
-  for (std::size_t i = 0; i < slopes.size(); ++i) total = add(total, weighted_sum(slopes[i], order + 7 * static_cast<int>(i)));
+  for (std::size_t i = 0; i < slopes.size(); ++i)
+    total = add(total, weighted_sum(slopes[i], order + 7 * static_cast<int>(i)));
   return total;
 }
 
 inline double value_at(const Function& f, Inputs x, int order, std::size_t input, Index element, double shift) {
-  x[input] = Tensor<double>::generate(x[input].shape(), [&](Index i) { return x[input].data()[i] + (i == element ? shift : 0); });
+  x[input] = Tensor<double>::generate(x[input].shape(),
+                                      [&](Index i) { return x[input].data()[i] + (i == element ? shift : 0); });
   for (auto& each : x) each = pushforward::variable(each);
   return contraction(f, x, order).item();
 }
@@ -72,7 +75,8 @@ inline double value_at(const Function& f, Inputs x, int order, std::size_t input
 }  // namespace detail
 
 /// Compares the derivatives of f by every element of every input with central differences of fourth order, whose error
-/// is about step^4 f^(5) / 30 + 1e-16 f / step: the derivative of order k against differences of the one of order k - 1.
+/// is about step^4 f^(5) / 30 + 1e-16 f / step: the derivative of order k against differences of the one of order k
+/// - 1.
 inline void expect_gradients_of_all(const Function& f, const Inputs& inputs, GradientCheck check = {}) {
   for (int order = 1; order <= check.order; ++order) {
     Inputs x;

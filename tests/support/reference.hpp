@@ -57,9 +57,13 @@ class Dice {
  public:
   explicit Dice(std::uint64_t seed) : state_(seed * 0x9E3779B97F4A7C15u + 1) {}
 
-  double uniform(double low = -1, double high = 1) { return low + (high - low) * (static_cast<double>(next() >> 11) * 0x1p-53); }
+  double uniform(double low = -1, double high = 1) {
+    return low + (high - low) * (static_cast<double>(next() >> 11) * 0x1p-53);
+  }
   /// An integer in [low, high].
-  Index integer(Index low, Index high) { return low + static_cast<Index>(next() % static_cast<std::uint64_t>(high - low + 1)); }
+  Index integer(Index low, Index high) {
+    return low + static_cast<Index>(next() % static_cast<std::uint64_t>(high - low + 1));
+  }
   bool coin() { return next() & 1; }
 
   /// A shape whose axes are short, now and then of length 1 or 0.
@@ -132,10 +136,12 @@ void expect_equal(const Tensor<S>& a, const Tensor<T>& b, double within = 0) {
   Index wrong = -1;
   for (Index i = 0; i < a.size() && wrong < 0; ++i) {
     const double x = static_cast<double>(a.data()[i]), y = static_cast<double>(b.data()[i]);
-    const bool same = x == y || (std::isnan(x) && std::isnan(y)) || std::abs(x - y) <= within * std::max(1.0, std::abs(y));
+    const bool same =
+        x == y || (std::isnan(x) && std::isnan(y)) || std::abs(x - y) <= within * std::max(1.0, std::abs(y));
     if (!same) wrong = i;
   }
-  INFO("shape " << a.shape().str() << ", element " << wrong << "\n  got      " << a.str() << "\n  expected " << b.str());
+  INFO("shape " << a.shape().str() << ", element " << wrong << "\n  got      " << a.str() << "\n  expected "
+                << b.str());
   CHECK(wrong == -1);
 }
 

@@ -65,7 +65,7 @@ class AnyBijector {
 
   WithLogDet<S> forward(const Tensor<S>& x) const { return content().forward(x); }
   WithLogDet<S> inverse(const Tensor<S>& y) const { return content().inverse(y); }
-  void initialize(const Tensor<S>& y) { const_cast<Interface&>(content()).initialize(y); }
+  void initialize(const Tensor<S>& y) { content().initialize(y); }
   void walk(const Path& path, Visitor& visitor) {
     if (content_) content_->walk(path, visitor);
   }
@@ -90,7 +90,7 @@ class AnyBijector {
     void walk(const Path& path, Visitor& visitor) override { detail::walk_member(path, bijector, visitor); }
   };
 
-  const Interface& content() const {
+  Interface& content() const {
     if (!content_) fail<ValueError>("AnyBijector: it is empty; assign a bijector before use");
     return *content_;
   }

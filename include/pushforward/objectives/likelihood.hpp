@@ -30,6 +30,19 @@ struct MapOptions {
   Index examples = 1;       ///< size of the training set that shares the prior
 };
 
+/// The logarithm of a normal prior N(0, std^2) on every parameter of a model, up to a constant: - sum w^2 / (2 std^2).
+struct NormalPrior {
+  double std = 1.0;
+
+  /// Over the parameters of scalar S: one number in nats.
+  template <class S, class Model>
+  Tensor<S> over(const Model& model) const {
+    Tensor<S> total = Tensor<S>::scalar(S(0));
+    for_each_parameter<S>(model, [&](const Path&, const Parameter<S>& p) { total = total + sum(square(p.tensor())); });
+    return total * (-0.5 / (std * std));
+  }
+};
+
 /// What `map` gives: mle plus the prior's share of one example.
 template <class LogPrior>
 struct MaximumAPosteriori {
@@ -38,29 +51,13 @@ struct MaximumAPosteriori {
 
   template <class Model, class Batch>
   auto operator()(const Model& model, const Batch& batch, Rng& rng) const {
-    return evaluate_objective(mle, model, batch, rng) - log_prior(model) / static_cast<double>(examples);
-  }
-};
-
-/// The logarithm of a normal prior N(0, std^2) on every parameter of a model, up to a constant: - sum w^2 / (2 std^2).
-struct NormalPrior {
-  double std = 1.0;
-
-  template <class Model>
-  auto operator()(const Model& model) const {
-    using S = std::conditional_t<has_parameters<Model, double>(), double, float>;
-    Tensor<S> total = Tensor<S>::scalar(S(0));
-    for_each_parameter<S>(model, [&](const Path&, const Parameter<S>& p) { total = total + sum(square(p.tensor())); });
-    return total * (-0.5 / (std * std));
-  }
-
- private:
-  template <class Model, class S>
-  static constexpr bool has_parameters() {
-    if constexpr (requires { typename Model::Scalar; })
-      return std::is_same_v<typename Model::Scalar, S>;
+    const auto loss = evaluate_objective(mle, model, batch, rng);
+    using S = typename std::remove_cvref_t<decltype(loss)>::Scalar;
+    const double share = 1.0 / static_cast<double>(examples);
+    if constexpr (std::is_same_v<LogPrior, NormalPrior>)
+      return loss - log_prior.template over<S>(model) * share;
     else
-      return false;
+      return loss - log_prior(model) * share;
   }
 };
 

@@ -118,8 +118,9 @@ void prepare_moments(Moments<S>& moments, int slots, const Sweep<S>& sweep) {
 
 }  // namespace detail
 
-/// The part that all optimizers share. `Derived` gives `slots(), rule<S>(step)`: how many numbers it remembers for each
-/// parameter, and the rule that maps a parameter, its gradient and those numbers to the new value.
+/// The part that all optimizers share. `Derived` has `slots()`, how many numbers it remembers for each parameter, and
+/// `apply<S>(step, run)`, which calls run(rule): the rule maps a parameter, its gradient and those numbers to the new
+/// value.
 template <class Derived>
 class OptimizerBase {
  public:

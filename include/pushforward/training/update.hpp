@@ -68,7 +68,7 @@ template <class S>
 class Sweep {
  public:
   // Positions begin on cache lines; passes are cut at multiples of `tile`, so that results do not depend on threads.
-  static constexpr Index alignment = 16, tile = 4096, grain = 32768;
+  static constexpr Index alignment = 16, tile = 4096, grain = 65536;
 
   std::string operation;
   std::function<std::string(std::size_t)> name;  // of a parameter
