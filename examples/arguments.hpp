@@ -20,7 +20,7 @@ namespace pf = pushforward;
 struct About {
   const char* name;
   const char* text;
-  pf::Index epochs;           ///< trained by default
+  pf::Index epochs;                                         ///< trained by default
   const char* data = "not needed here: the data is drawn";  ///< what --data is for
 };
 
@@ -59,12 +59,19 @@ class Arguments {
         if (i + 1 == words.size()) pf::fail<pf::ValueError>(name, " needs a value; see --help");
         return std::string(words[++i]);
       };
-      if (name == "--seed") seed = static_cast<std::uint64_t>(whole(name, value(), 0));
-      else if (name == "--out") out = folder(name, value());
-      else if (name == "--epochs") epochs = whole(name, value(), 1);
-      else if (name == "--data") data = folder(name, value());
-      else if (name == "--threads") pf::set_num_threads(static_cast<int>(std::min<pf::Index>(whole(name, value(), 1), 1024)));
-      else pf::fail<pf::ValueError>("there is no argument ", name, "; there are --help --seed --out --epochs --data --threads");
+      if (name == "--seed")
+        seed = static_cast<std::uint64_t>(whole(name, value(), 0));
+      else if (name == "--out")
+        out = folder(name, value());
+      else if (name == "--epochs")
+        epochs = whole(name, value(), 1);
+      else if (name == "--data")
+        data = folder(name, value());
+      else if (name == "--threads")
+        pf::set_num_threads(static_cast<int>(std::min<pf::Index>(whole(name, value(), 1), 1024)));
+      else
+        pf::fail<pf::ValueError>("there is no argument ", name,
+                                 "; there are --help --seed --out --epochs --data --threads");
     }
   }
 

@@ -9,7 +9,9 @@ namespace pf = pushforward;
 struct Coin {
   pf::Parameter<> logit{pf::Tensor<>::zeros({1})};
 
-  pf::Tensor<> log_prob(const pf::Tensor<>& tosses) const { return pf::Bernoulli<>(logit).log_prob(tosses); }  // [n, 1] -> [n]
+  pf::Tensor<> log_prob(const pf::Tensor<>& tosses) const {
+    return pf::Bernoulli<>(logit).log_prob(tosses);
+  }  // [n, 1] -> [n]
   double heads() const { return pf::sigmoid(logit).item(); }
   static void members(auto& self, auto&& visit) { visit("logit", self.logit); }
 };
@@ -17,15 +19,20 @@ struct Coin {
 /// A uniform density on a rectangle that holds all points: outside of those the likelihood is zero. On each side it
 /// extends exp(log_margin) beyond the outermost point.
 struct Rectangle {
-  pf::Tensor<> least, most;                       // of the points, [2]
+  pf::Tensor<> least, most;                         // of the points, [2]
   pf::Parameter<> log_low_margin, log_high_margin;  // [2]
 
   explicit Rectangle(const pf::Tensor<>& points)
-      : least(pf::min(points, 0)), most(pf::max(points, 0)), log_low_margin(pf::Tensor<>::zeros({2})), log_high_margin(pf::Tensor<>::zeros({2})) {}
+      : least(pf::min(points, 0)),
+        most(pf::max(points, 0)),
+        log_low_margin(pf::Tensor<>::zeros({2})),
+        log_high_margin(pf::Tensor<>::zeros({2})) {}
 
   pf::Tensor<> low() const { return least - pf::exp(log_low_margin); }
   pf::Tensor<> high() const { return most + pf::exp(log_high_margin); }
-  pf::Tensor<> log_prob(const pf::Tensor<>& x) const { return pf::Uniform<>(low(), high()).log_prob(x); }  // [n, 2] -> [n]
+  pf::Tensor<> log_prob(const pf::Tensor<>& x) const {
+    return pf::Uniform<>(low(), high()).log_prob(x);
+  }  // [n, 2] -> [n]
   static void members(auto& self, auto&& visit) {
     visit("log_low_margin", self.log_low_margin);
     visit("log_high_margin", self.log_high_margin);
@@ -82,8 +89,9 @@ void coin_and_rectangle(const examples::Arguments& arguments) {
   const Coin coin_ml = trained(Coin(), tosses, pf::mle, arguments);
   const Coin coin_map = trained(Coin(), tosses, pf::map(coin_prior, 3), arguments);
   const double p_ml = 1, p_map = 4.0 / 5;
-  std::printf("three heads     closed form  by gradient\n  ML   p =      %8.4f     %8.4f\n  MAP  p =      %8.4f     %8.4f\n", p_ml,
-              coin_ml.heads(), p_map, coin_map.heads());
+  std::printf(
+      "three heads     closed form  by gradient\n  ML   p =      %8.4f     %8.4f\n  MAP  p =      %8.4f     %8.4f\n",
+      p_ml, coin_ml.heads(), p_map, coin_map.heads());
 
   // The rectangle: five points from one that is 4 x 3. Maximum likelihood is their bounding box; the prior knows that
   // five points do not reach the edges: sides (shape - 1 - n) scale, if that holds them. Where it lies stays open.
@@ -95,8 +103,10 @@ void coin_and_rectangle(const examples::Arguments& arguments) {
   const Rectangle box_map = trained(Rectangle(points), points, pf::map(rectangle_prior, n), arguments);
   const pf::Tensor<> size_ml = high - low, size_map = pf::maximum(size_ml, (shape - 1 - n) * scale);
   const pf::Tensor<> found_ml = box_ml.high() - box_ml.low(), found_map = box_map.high() - box_map.low();
-  std::printf("five points     closed form      by gradient\n  ML   sides =  %.4f x %.4f  %.4f x %.4f\n  MAP  sides =  %.4f x %.4f  %.4f x %.4f\n",
-              size_ml(0), size_ml(1), found_ml(0), found_ml(1), size_map(0), size_map(1), found_map(0), found_map(1));
+  std::printf(
+      "five points     closed form      by gradient\n  ML   sides =  %.4f x %.4f  %.4f x %.4f\n  MAP  sides =  %.4f x "
+      "%.4f  %.4f x %.4f\n",
+      size_ml(0), size_ml(1), found_ml(0), found_ml(1), size_map(0), size_map(1), found_map(0), found_map(1));
 
   const double error = std::max({std::abs(coin_ml.heads() - p_ml), std::abs(coin_map.heads() - p_map),
                                  difference(found_ml, size_ml), difference(found_map, size_map)});
@@ -104,13 +114,14 @@ void coin_and_rectangle(const examples::Arguments& arguments) {
 
   const pf::plot::Color ml = pf::plot::palette(0), map = pf::plot::palette(1), grey = pf::plot::muted;
   pf::plot::Figure figure({.rows = 1, .columns = 3});
-  figure.curve(0, 0,
-               {curve("likelihood", 0, 1, ml, [](double p) { return 3 * std::log(p); }),
-                curve("posterior", 0, 1, map, [](double p) { return 4 * std::log(p) + std::log1p(-p); }),
-                curve("prior", 0, 1, grey, [](double p) { return std::log(p) + std::log1p(-p); }),
-                {"", std::vector<double>{coin_ml.heads()}, std::vector<double>{1}, ml},
-                {"", std::vector<double>{coin_map.heads()}, std::vector<double>{1}, map}},
-               {.title = "a coin after three heads", .x_label = "probability of heads", .y_label = "relative to the maximum"});
+  figure.curve(
+      0, 0,
+      {curve("likelihood", 0, 1, ml, [](double p) { return 3 * std::log(p); }),
+       curve("posterior", 0, 1, map, [](double p) { return 4 * std::log(p) + std::log1p(-p); }),
+       curve("prior", 0, 1, grey, [](double p) { return std::log(p) + std::log1p(-p); }),
+       {"", std::vector<double>{coin_ml.heads()}, std::vector<double>{1}, ml},
+       {"", std::vector<double>{coin_map.heads()}, std::vector<double>{1}, map}},
+      {.title = "a coin after three heads", .x_label = "probability of heads", .y_label = "relative to the maximum"});
   const double width = size_ml(0), unit = scale(0);
   const auto likelihood = [=](double w) { return w < width ? -INFINITY : -5 * std::log(w); };
   const auto prior = [=](double w) { return (shape - 1) * std::log(w) - w / unit; };
@@ -121,14 +132,18 @@ void coin_and_rectangle(const examples::Arguments& arguments) {
                 {"", std::vector<double>{found_ml(0)}, std::vector<double>{1}, ml},
                 {"", std::vector<double>{found_map(0)}, std::vector<double>{1}, map}},
                {.title = "a rectangle after five points", .x_label = "width"});
-  std::vector<pf::plot::Series> shapes{frame("ML", box_ml.low(), box_ml.high(), ml), frame("MAP", box_map.low(), box_map.high(), map),
+  std::vector<pf::plot::Series> shapes{frame("ML", box_ml.low(), box_ml.high(), ml),
+                                       frame("MAP", box_map.low(), box_map.high(), map),
                                        frame("truth", truth.low(), truth.high(), grey)};
   for (pf::Index i = 0; i < n; ++i)
     shapes.push_back({"", std::vector<float>{points(i, 0)}, std::vector<float>{points(i, 1)}, pf::plot::ink});
   figure.curve(0, 2, shapes, {.title = "the rectangles", .x_range = {-3.2, 3.2}, .y_range = {-3.2, 3.2}});
   arguments.save(figure, "coin_and_rectangle.png");
 
-  arguments.result({{"nats", box_map.log_prob(points).mean()}, {"coin_ml", coin_ml.heads()}, {"coin_map", coin_map.heads()}, {"error", error}});
+  arguments.result({{"nats", box_map.log_prob(points).mean()},
+                    {"coin_ml", coin_ml.heads()},
+                    {"coin_map", coin_map.heads()},
+                    {"error", error}});
 }
 
 int main(int count, char** given) {

@@ -43,7 +43,7 @@ struct Twist {
 
  private:
   pf::WithLogDet<> turned(const pf::Tensor<>& points, double direction) const {
-    const auto [x, y] = pf::split<2>(points);                                             // [n, 1] each
+    const auto [x, y] = pf::split<2>(points);  // [n, 1] each
     const pf::Tensor<> turn = direction * angle(pf::sqrt(x * x + y * y + 1e-6)), c = pf::cos(turn), s = pf::sin(turn);
     return {pf::concat({x * c - y * s, x * s + y * c}, -1), pf::Tensor<>::zeros(points.shape().without(-1))};
   }
@@ -68,7 +68,8 @@ void custom_layer(const examples::Arguments& arguments) {
   const pf::Tensor<> train = spirals.sample(20'000, rng), test = spirals.sample(10'000, rng);  // [n, 2]
 
   // Two flows of the same couplings, one of them with the twist at the end.
-  const pf::RealNvpOptions couplings{.features = 2, .layers = 8, .hidden = {32, 32}, .activation = pf::Activation::silu};
+  const pf::RealNvpOptions couplings{
+      .features = 2, .layers = 8, .hidden = {32, 32}, .activation = pf::Activation::silu};
   const auto plain = pf::real_nvp(couplings, rng);
   pf::Flow twisted(plain.base(), pf::Compose(plain.bijector(), Twist(rng)));
   pf::fit(twisted, train, pf::mle,
@@ -92,10 +93,11 @@ void custom_layer(const examples::Arguments& arguments) {
 }
 
 int main(int count, char** given) {
-  return examples::run({.name = "custom_layer",
-                        .text = "parts of your own in a flow: an operation, a layer, a bijector.\n\n"
-                                "Each takes a few lines, and the library checks each: derivatives against finite differences,\n"
-                                "log-determinants against Jacobians. Then the three learn two spirals together.",
-                        .epochs = 200},
-                       count, given, custom_layer);
+  return examples::run(
+      {.name = "custom_layer",
+       .text = "parts of your own in a flow: an operation, a layer, a bijector.\n\n"
+               "Each takes a few lines, and the library checks each: derivatives against finite differences,\n"
+               "log-determinants against Jacobians. Then the three learn two spirals together.",
+       .epochs = 200},
+      count, given, custom_layer);
 }

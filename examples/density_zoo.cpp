@@ -22,9 +22,9 @@ struct Toy {
 
 void density_zoo(const examples::Arguments& arguments) {
   namespace data = pf::data;
-  const std::vector<Toy> zoo{{"two moons", 4, data::TwoMoons()},         {"8 gaussians", 4.5, data::EightGaussians()},
-                             {"pinwheel", 4, data::Pinwheel()},          {"two spirals", 4, data::TwoSpirals()},
-                             {"two circles", 4, data::Circles()},        {"checkerboard", 4.5, data::Checkerboard()}};
+  const std::vector<Toy> zoo{{"two moons", 4, data::TwoMoons()},  {"8 gaussians", 4.5, data::EightGaussians()},
+                             {"pinwheel", 4, data::Pinwheel()},   {"two spirals", 4, data::TwoSpirals()},
+                             {"two circles", 4, data::Circles()}, {"checkerboard", 4.5, data::Checkerboard()}};
   std::vector<std::string> titles;
   for (const Toy& toy : zoo) titles.push_back(toy.name);
   pf::plot::Figure figure({.rows = 3,
@@ -38,7 +38,8 @@ void density_zoo(const examples::Arguments& arguments) {
     const Toy& toy = zoo[i];
     pf::Rng rng(arguments.seed);
     const pf::Tensor<> train = toy.sample(20'000, rng), test = toy.sample(10'000, rng);  // [n, 2]
-    auto flow = pf::real_nvp({.features = 2, .layers = 10, .hidden = {64, 64}, .activation = pf::Activation::silu}, rng);
+    auto flow =
+        pf::real_nvp({.features = 2, .layers = 10, .hidden = {64, 64}, .activation = pf::Activation::silu}, rng);
     pf::fit(flow, train, pf::mle,
             {.epochs = arguments.epochs,
              .batch_size = 512,
@@ -61,10 +62,11 @@ void density_zoo(const examples::Arguments& arguments) {
 }
 
 int main(int count, char** given) {
-  return examples::run({.name = "density_zoo",
-                        .text = "one flow (RealNVP) on six toy densities.\n\n"
-                                "Each has an exact log-density, so a table tells how many nats the flow falls short of it.\n"
-                                "The picture shows data, draws, and the learned density of each.",
-                        .epochs = 30},
-                       count, given, density_zoo);
+  return examples::run(
+      {.name = "density_zoo",
+       .text = "one flow (RealNVP) on six toy densities.\n\n"
+               "Each has an exact log-density, so a table tells how many nats the flow falls short of it.\n"
+               "The picture shows data, draws, and the learned density of each.",
+       .epochs = 30},
+      count, given, density_zoo);
 }

@@ -15,7 +15,8 @@ void two_moons_flow(const examples::Arguments& arguments) {
           {.epochs = arguments.epochs,
            .batch_size = 512,
            .optimizer = pf::Adam({.learning_rate = 2e-3}),
-           .schedule = pf::cosine_decay()},
+           .schedule = pf::cosine_decay(),
+           .ema_decay = 0.999},
           rng);
 
   const double nats = -pf::negative_log_likelihood(flow, test);
@@ -39,10 +40,11 @@ void two_moons_flow(const examples::Arguments& arguments) {
 }
 
 int main(int count, char** given) {
-  return examples::run({.name = "two_moons_flow",
-                        .text = "a normalizing flow (RealNVP) learns the density of two moons.\n\n"
-                                "It trains by maximum likelihood on 20000 points, scores new ones, and draws some. The\n"
-                                "true density is known, so the picture and the last line show how close it came.",
-                        .epochs = 60},
-                       count, given, two_moons_flow);
+  return examples::run(
+      {.name = "two_moons_flow",
+       .text = "a normalizing flow (RealNVP) learns the density of two moons.\n\n"
+               "It trains by maximum likelihood on 20000 points, scores new ones, and draws some. The\n"
+               "true density is known, so the picture and the last line show how close it came.",
+       .epochs = 150},
+      count, given, two_moons_flow);
 }

@@ -39,7 +39,7 @@ TEST_CASE("size classes and their bytes are inverse to each other") {
 }
 
 TEST_CASE("blocks begin on a cache line and can be written to their end") {
-  for (std::size_t bytes : {1, 63, 64, 65, 1000, 100'000}) {
+  for (std::size_t bytes : {1u, 63u, 64u, 65u, 1000u, 100'000u}) {
     const Ref<Block> block = Block::create(bytes);
     CHECK(reinterpret_cast<std::uintptr_t>(block->data()) % 64 == 0);
     std::memset(block->data(), 0xFF, bytes);

@@ -100,8 +100,8 @@ TEST_CASE("compound assignment is differentiable and leaves other handles alone"
 TEST_CASE("expand and sum_to are adjoint to every order") {
   Dice dice(3);
   for (int i = 0; i < 40; ++i) {
-    const auto [a, b] = dice.broadcastable(4, 3);
-    const Shape full = pf::broadcast(a, b);
+    const std::pair<Shape, Shape> pair = dice.broadcastable(4, 3);
+    const Shape &a = pair.first, full = pf::broadcast(a, pair.second);
     INFO(a.str() << " to " << full.str());
     const Tensor<double> x = dice.tensor(a), y = dice.tensor(full);
     if (full.size() <= 24) {

@@ -132,7 +132,7 @@ TEST_CASE("long reductions have the gradients of their definitions") {
     const Tensor x = pf::variable(dice.tensor(shape, 0.5, 1.5));
     expect_equal(pf::gradient(pf::sum(pf::sum(x, 0)), x), Tensor::ones(shape));
     expect_equal(pf::gradient(pf::sum(pf::square(pf::sum(x, 0))), x),
-                 pf::expand(2 * pf::sum(pf::stop_gradient(x), {0}, true), shape));
+                 pf::expand(2 * pf::sum(pf::stop_gradient(x), 0, true), shape));
     expect_equal(pf::gradient(pf::norm(x), x), pf::stop_gradient(x) / pf::norm(pf::stop_gradient(x)), 1e-14);
     expect_equal(pf::gradient(pf::logsumexp(x), x), pf::exp(pf::stop_gradient(x) - pf::logsumexp(pf::stop_gradient(x))),
                  1e-14);

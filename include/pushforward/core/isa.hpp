@@ -37,6 +37,18 @@
 #define PUSHFORWARD_FLATTEN
 #endif
 
+// Before a loop whose iterations do not depend on each other: it may be vectorized without asking whether its arrays
+// overlap, and with OpenMP it is vectorized at -O2, too, where g++ leaves loops of unknown length alone.
+#if defined(_OPENMP)
+#define PUSHFORWARD_SIMD _Pragma("omp simd")
+#elif defined(__clang__)
+#define PUSHFORWARD_SIMD _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define PUSHFORWARD_SIMD _Pragma("GCC ivdep")
+#else
+#define PUSHFORWARD_SIMD
+#endif
+
 namespace pushforward {
 
 /// Instruction sets that kernels are compiled for, weakest first.

@@ -43,7 +43,8 @@ auto vectorized(const Body& body) {
 }
 
 template <class F, class Out, class... In>
-PUSHFORWARD_INLINE void map_loop(const F& f, Index n, Out* __restrict out, const In* __restrict... in) {
+PUSHFORWARD_INLINE void map_loop(const F& f, Index n, Out* out, const In*... in) {
+  PUSHFORWARD_SIMD
   for (Index i = 0; i < n; ++i) out[i] = f(in[i]...);
 }
 

@@ -112,12 +112,7 @@ struct ActivationLoops {
 
 template <class F, class S>
 void activation_values(Index n, S* out, const S* in) {
-  vectorized_unless_double<S>([=] {
-    if (out == in)
-      for (Index i = 0; i < n; ++i) out[i] = F{}.value(out[i]);
-    else
-      map_loop([](S x) { return F{}.value(x); }, n, out, in);
-  });
+  vectorized_unless_double<S>([=] { map_loop([](S x) { return F{}.value(x); }, n, out, in); });
 }
 
 template <class F, class S>

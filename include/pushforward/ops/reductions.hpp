@@ -127,7 +127,8 @@ template <class S>
 Tensor<S> mean(const Tensor<S>& x) { return sum(x) / static_cast<S>(x.size()); }
 template <class S>
 Tensor<S> mean(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) {
-  return sum(x, axes, keep_axes) / static_cast<S>(detail::Reduction(x.shape(), axes, "mean").count);
+  const Index count = detail::Reduction(x.shape(), axes, "mean").count;
+  return sum(x, axes, keep_axes) / static_cast<S>(count);
 }
 template <class S>
 Tensor<S> mean(const Tensor<S>& x, int axis, bool keep_axes = false) { return mean(x, std::vector<int>{axis}, keep_axes); }
