@@ -20,16 +20,27 @@ struct Product {
 };
 
 constexpr pf::MatmulOptions nn{}, nt{.transpose_b = true}, tn{.transpose_a = true};
-constexpr Product products[] = {
-    {"flow hidden forward", 512, 64, 64, nt},   {"flow hidden to weights", 64, 64, 512, tn}, {"flow output forward", 512, 2, 64, nt},
-    {"hidden forward", 256, 128, 128, nt},      {"hidden to input", 256, 128, 128, nn},      {"hidden to weights", 128, 128, 256, tn},
-    {"784-400 forward", 128, 400, 784, nt},     {"784-400 to weights", 400, 784, 128, tn},   {"200-784 forward", 1000, 784, 200, nt},
-    {"784-200 to input", 1000, 200, 784, nn},   {"128-384 forward", 2048, 384, 128, nt},     {"sampling hidden", 10000, 128, 128, nt},
-    {"one row", 1, 384, 128, nt},               {"cube", 1024, 1024, 1024, nn}};
+constexpr Product products[] = {{"flow hidden forward", 512, 64, 64, nt},
+                                {"flow hidden to weights", 64, 64, 512, tn},
+                                {"flow output forward", 512, 2, 64, nt},
+                                {"hidden forward", 256, 128, 128, nt},
+                                {"hidden to input", 256, 128, 128, nn},
+                                {"hidden to weights", 128, 128, 256, tn},
+                                {"784-400 forward", 128, 400, 784, nt},
+                                {"784-400 to weights", 400, 784, 128, tn},
+                                {"200-784 forward", 1000, 784, 200, nt},
+                                {"784-200 to input", 1000, 200, 784, nn},
+                                {"128-384 forward", 2048, 384, 128, nt},
+                                {"sampling hidden", 10000, 128, 128, nt},
+                                {"one row", 1, 384, 128, nt},
+                                {"cube", 1024, 1024, 1024, nn}};
 
-void line(const char* kind, const char* name, const char* shape, int threads, double time, const char* unit, double value, double limit) {
-  std::printf("{\"micro\": \"%s\", \"what\": \"%s\", \"shape\": \"%s\", \"threads\": %d, \"us\": %.3f, \"%s\": %.1f, \"limit\": %.1f, \"share\": %.3f}\n",
-              kind, name, shape, threads, time * 1e6, unit, value, limit, value / limit);
+void line(const char* kind, const char* name, const char* shape, int threads, double time, const char* unit,
+          double value, double limit) {
+  std::printf(
+      "{\"micro\": \"%s\", \"what\": \"%s\", \"shape\": \"%s\", \"threads\": %d, \"us\": %.3f, \"%s\": %.1f, "
+      "\"limit\": %.1f, \"share\": %.3f}\n",
+      kind, name, shape, threads, time * 1e6, unit, value, limit, value / limit);
   std::fflush(stdout);
 }
 
@@ -54,7 +65,10 @@ void measure_products(const benchmark::Settings& settings) {
     const Tensor<> b = p.options.transpose_b ? pf::normal({p.n, p.k}, rng) : pf::normal({p.k, p.n}, rng);
     const benchmark::Timing t = benchmark::measure([&] { pf::matmul(a, b, p.options); }, settings.seconds);
     char shape[64];
-    std::snprintf(shape, sizeof shape, "%tdx%tdx%td %s", p.m, p.n, p.k, p.options.transpose_a ? "TN" : p.options.transpose_b ? "NT" : "NN");
+    std::snprintf(shape, sizeof shape, "%tdx%tdx%td %s", p.m, p.n, p.k,
+                  p.options.transpose_a   ? "TN"
+                  : p.options.transpose_b ? "NT"
+                                          : "NN");
     const double flops = 2.0 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
     line("matmul", p.name, shape, settings.threads, t.median, "gflops", flops / t.median / 1e9, peak / 1e9);
   }
@@ -62,8 +76,10 @@ void measure_products(const benchmark::Settings& settings) {
 
 void measure_passes(const benchmark::Settings& settings, Index rows, Index columns) {
   pf::Rng rng(0);
-  const Tensor<> x = pf::normal({rows, columns}, rng), y = pf::normal({rows, columns}, rng), row = pf::normal({columns}, rng);
-  const double limit = triad_bandwidth(rows * columns, settings.seconds) / 1e9, bytes = 4.0 * static_cast<double>(rows * columns);
+  const Tensor<> x = pf::normal({rows, columns}, rng), y = pf::normal({rows, columns}, rng),
+                 row = pf::normal({columns}, rng);
+  const double limit = triad_bandwidth(rows * columns, settings.seconds) / 1e9,
+               bytes = 4.0 * static_cast<double>(rows * columns);
   char shape[64];
   std::snprintf(shape, sizeof shape, "%tdx%td", rows, columns);
   const auto pass = [&](const char* kind, const char* name, double passes, const auto& f) {

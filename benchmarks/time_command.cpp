@@ -21,15 +21,18 @@ int main(int argc, char** argv) {
   const auto once = [&] {
     pid_t child = 0;
     int status = 0;
-    if (posix_spawn(&child, argv[4], &quiet, nullptr, argv + 4, environ) != 0 || wait4(child, &status, 0, &usage) != child || status != 0) {
+    if (posix_spawn(&child, argv[4], &quiet, nullptr, argv + 4, environ) != 0 ||
+        wait4(child, &status, 0, &usage) != child || status != 0) {
       std::fprintf(stderr, "time_command: %s failed\n", argv[4]);
       std::exit(1);
     }
   };
   const benchmark::Timing t = benchmark::measure(once, std::atof(argv[3]));
-  std::printf("{\"workload\": \"%s\", \"impl\": \"pushforward (%s)\", \"threads\": %s, \"unit\": \"s\", \"value\": %.6g, \"median_ms\": %.4f, "
-              "\"p10_ms\": %.4f, \"p90_ms\": %.4f, \"steps\": %zu, \"peak_rss_mb\": %.1f}\n",
-              argv[1], benchmark::isa_name(), argv[2], t.median, t.median * 1e3, t.p10 * 1e3, t.p90 * 1e3, t.steps,
-              static_cast<double>(usage.ru_maxrss) / 1024);
+  std::printf(
+      "{\"workload\": \"%s\", \"impl\": \"pushforward (%s)\", \"threads\": %s, \"unit\": \"s\", \"value\": %.6g, "
+      "\"median_ms\": %.4f, "
+      "\"p10_ms\": %.4f, \"p90_ms\": %.4f, \"steps\": %zu, \"peak_rss_mb\": %.1f}\n",
+      argv[1], benchmark::isa_name(), argv[2], t.median, t.median * 1e3, t.p10 * 1e3, t.p90 * 1e3, t.steps,
+      static_cast<double>(usage.ru_maxrss) / 1024);
   return 0;
 }

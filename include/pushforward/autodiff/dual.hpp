@@ -18,8 +18,7 @@ struct Lane {
 
   Lane() = default;
   template <class N>
-    requires std::is_arithmetic_v<N>
-  PUSHFORWARD_INLINE Lane(N number) : value(static_cast<S>(number)) {}
+  requires std::is_arithmetic_v<N> PUSHFORWARD_INLINE Lane(N number) : value(static_cast<S>(number)) {}
 
   PUSHFORWARD_INLINE friend Lane operator+(Lane a, Lane b) { return a.value + b.value; }
   PUSHFORWARD_INLINE friend Lane operator-(Lane a, Lane b) { return a.value - b.value; }
@@ -41,12 +40,17 @@ struct Dual {
   Dual() = default;
   PUSHFORWARD_INLINE Dual(T v, T s) : value(v), slope(s) {}
   template <class N>
-    requires std::is_arithmetic_v<N>
-  PUSHFORWARD_INLINE Dual(N number) : value(number), slope(0) {}
+  requires std::is_arithmetic_v<N> PUSHFORWARD_INLINE Dual(N number) : value(number), slope(0) {}
 
-  PUSHFORWARD_INLINE friend Dual operator+(const Dual& a, const Dual& b) { return {a.value + b.value, a.slope + b.slope}; }
-  PUSHFORWARD_INLINE friend Dual operator-(const Dual& a, const Dual& b) { return {a.value - b.value, a.slope - b.slope}; }
-  PUSHFORWARD_INLINE friend Dual operator*(const Dual& a, const Dual& b) { return {a.value * b.value, a.slope * b.value + a.value * b.slope}; }
+  PUSHFORWARD_INLINE friend Dual operator+(const Dual& a, const Dual& b) {
+    return {a.value + b.value, a.slope + b.slope};
+  }
+  PUSHFORWARD_INLINE friend Dual operator-(const Dual& a, const Dual& b) {
+    return {a.value - b.value, a.slope - b.slope};
+  }
+  PUSHFORWARD_INLINE friend Dual operator*(const Dual& a, const Dual& b) {
+    return {a.value * b.value, a.slope * b.value + a.value * b.slope};
+  }
   PUSHFORWARD_INLINE friend Dual operator/(const Dual& a, const Dual& b) {
     const T quotient = a.value / b.value;
     return {quotient, (a.slope - quotient * b.slope) / b.value};
@@ -73,38 +77,70 @@ template <class T>
 concept LaneLike = detail::is_lane<T>;
 
 template <LaneLike T>
-PUSHFORWARD_INLINE T& operator+=(T& a, const std::type_identity_t<T>& b) { return a = a + b; }
+PUSHFORWARD_INLINE T& operator+=(T& a, const std::type_identity_t<T>& b) {
+  return a = a + b;
+}
 template <LaneLike T>
-PUSHFORWARD_INLINE T& operator-=(T& a, const std::type_identity_t<T>& b) { return a = a - b; }
+PUSHFORWARD_INLINE T& operator-=(T& a, const std::type_identity_t<T>& b) {
+  return a = a - b;
+}
 template <LaneLike T>
-PUSHFORWARD_INLINE T& operator*=(T& a, const std::type_identity_t<T>& b) { return a = a * b; }
+PUSHFORWARD_INLINE T& operator*=(T& a, const std::type_identity_t<T>& b) {
+  return a = a * b;
+}
 template <LaneLike T>
-PUSHFORWARD_INLINE T& operator/=(T& a, const std::type_identity_t<T>& b) { return a = a / b; }
+PUSHFORWARD_INLINE T& operator/=(T& a, const std::type_identity_t<T>& b) {
+  return a = a / b;
+}
 
 template <class S>
-PUSHFORWARD_INLINE Lane<S> exp(Lane<S> x) { return math::exp(x.value); }
+PUSHFORWARD_INLINE Lane<S> exp(Lane<S> x) {
+  return math::exp(x.value);
+}
 template <class S>
-PUSHFORWARD_INLINE Lane<S> log(Lane<S> x) { return math::log(x.value); }
+PUSHFORWARD_INLINE Lane<S> log(Lane<S> x) {
+  return math::log(x.value);
+}
 template <class S>
-PUSHFORWARD_INLINE Lane<S> log1p(Lane<S> x) { return math::log1p(x.value); }
+PUSHFORWARD_INLINE Lane<S> log1p(Lane<S> x) {
+  return math::log1p(x.value);
+}
 template <class S>
-PUSHFORWARD_INLINE Lane<S> expm1(Lane<S> x) { return math::expm1(x.value); }
+PUSHFORWARD_INLINE Lane<S> expm1(Lane<S> x) {
+  return math::expm1(x.value);
+}
 template <class S>
-PUSHFORWARD_INLINE Lane<S> sqrt(Lane<S> x) { return math::sqrt(x.value); }
+PUSHFORWARD_INLINE Lane<S> sqrt(Lane<S> x) {
+  return math::sqrt(x.value);
+}
 template <class S>
-PUSHFORWARD_INLINE Lane<S> sin(Lane<S> x) { return math::sin(x.value); }
+PUSHFORWARD_INLINE Lane<S> sin(Lane<S> x) {
+  return math::sin(x.value);
+}
 template <class S>
-PUSHFORWARD_INLINE Lane<S> cos(Lane<S> x) { return math::cos(x.value); }
+PUSHFORWARD_INLINE Lane<S> cos(Lane<S> x) {
+  return math::cos(x.value);
+}
 template <class S>
-PUSHFORWARD_INLINE Lane<S> tanh(Lane<S> x) { return math::tanh(x.value); }
+PUSHFORWARD_INLINE Lane<S> tanh(Lane<S> x) {
+  return math::tanh(x.value);
+}
 template <class S>
-PUSHFORWARD_INLINE Lane<S> sigmoid(Lane<S> x) { return math::sigmoid(x.value); }
+PUSHFORWARD_INLINE Lane<S> sigmoid(Lane<S> x) {
+  return math::sigmoid(x.value);
+}
 template <class S>
-PUSHFORWARD_INLINE Lane<S> softplus(Lane<S> x) { return math::softplus(x.value); }
+PUSHFORWARD_INLINE Lane<S> softplus(Lane<S> x) {
+  return math::softplus(x.value);
+}
 template <class S>
-PUSHFORWARD_INLINE Lane<S> erf(Lane<S> x) { return math::erf(x.value); }
+PUSHFORWARD_INLINE Lane<S> erf(Lane<S> x) {
+  return math::erf(x.value);
+}
 template <class S>
-PUSHFORWARD_INLINE Lane<S> pow(Lane<S> x, double exponent) { return math::pow(x.value, static_cast<S>(exponent)); }
+PUSHFORWARD_INLINE Lane<S> pow(Lane<S> x, double exponent) {
+  return math::pow(x.value, static_cast<S>(exponent));
+}
 
 template <class T>
 PUSHFORWARD_INLINE Dual<T> exp(const Dual<T>& x) {
@@ -112,20 +148,30 @@ PUSHFORWARD_INLINE Dual<T> exp(const Dual<T>& x) {
   return {y, x.slope * y};
 }
 template <class T>
-PUSHFORWARD_INLINE Dual<T> log(const Dual<T>& x) { return {log(x.value), x.slope / x.value}; }
+PUSHFORWARD_INLINE Dual<T> log(const Dual<T>& x) {
+  return {log(x.value), x.slope / x.value};
+}
 template <class T>
-PUSHFORWARD_INLINE Dual<T> log1p(const Dual<T>& x) { return {log1p(x.value), x.slope / (x.value + T(1))}; }
+PUSHFORWARD_INLINE Dual<T> log1p(const Dual<T>& x) {
+  return {log1p(x.value), x.slope / (x.value + T(1))};
+}
 template <class T>
-PUSHFORWARD_INLINE Dual<T> expm1(const Dual<T>& x) { return {expm1(x.value), x.slope * exp(x.value)}; }
+PUSHFORWARD_INLINE Dual<T> expm1(const Dual<T>& x) {
+  return {expm1(x.value), x.slope * exp(x.value)};
+}
 template <class T>
 PUSHFORWARD_INLINE Dual<T> sqrt(const Dual<T>& x) {
   const T y = sqrt(x.value);
   return {y, x.slope * T(0.5) / y};
 }
 template <class T>
-PUSHFORWARD_INLINE Dual<T> sin(const Dual<T>& x) { return {sin(x.value), x.slope * cos(x.value)}; }
+PUSHFORWARD_INLINE Dual<T> sin(const Dual<T>& x) {
+  return {sin(x.value), x.slope * cos(x.value)};
+}
 template <class T>
-PUSHFORWARD_INLINE Dual<T> cos(const Dual<T>& x) { return {cos(x.value), -x.slope * sin(x.value)}; }
+PUSHFORWARD_INLINE Dual<T> cos(const Dual<T>& x) {
+  return {cos(x.value), -x.slope * sin(x.value)};
+}
 template <class T>
 PUSHFORWARD_INLINE Dual<T> tanh(const Dual<T>& x) {
   const T y = tanh(x.value);
@@ -137,41 +183,71 @@ PUSHFORWARD_INLINE Dual<T> sigmoid(const Dual<T>& x) {
   return {y, x.slope * y * (T(1) - y)};
 }
 template <class T>
-PUSHFORWARD_INLINE Dual<T> softplus(const Dual<T>& x) { return {softplus(x.value), x.slope * sigmoid(x.value)}; }
+PUSHFORWARD_INLINE Dual<T> softplus(const Dual<T>& x) {
+  return {softplus(x.value), x.slope * sigmoid(x.value)};
+}
 template <class T>
-PUSHFORWARD_INLINE Dual<T> erf(const Dual<T>& x) { return {erf(x.value), x.slope * T(1.1283791670955125739) * exp(-x.value * x.value)}; }
+PUSHFORWARD_INLINE Dual<T> erf(const Dual<T>& x) {
+  return {erf(x.value), x.slope * T(1.1283791670955125739) * exp(-x.value * x.value)};
+}
 template <class T>
 PUSHFORWARD_INLINE Dual<T> pow(const Dual<T>& x, double exponent) {
   return {pow(x.value, exponent), exponent == 0 ? T(0) : x.slope * T(exponent) * pow(x.value, exponent - 1)};
 }
 
 template <LaneLike T>
-PUSHFORWARD_INLINE T square(const T& x) { return x * x; }
+PUSHFORWARD_INLINE T square(const T& x) {
+  return x * x;
+}
 /// `a` if the condition holds, else `b`.
 template <LaneLike T>
-PUSHFORWARD_INLINE T where(bool condition, const T& a, const T& b) { return condition ? a : b; }
+PUSHFORWARD_INLINE T where(bool condition, const T& a, const T& b) {
+  return condition ? a : b;
+}
 template <LaneLike T>
-PUSHFORWARD_INLINE T where(bool condition, const T& a, double b) { return condition ? a : T(b); }
+PUSHFORWARD_INLINE T where(bool condition, const T& a, double b) {
+  return condition ? a : T(b);
+}
 template <LaneLike T>
-PUSHFORWARD_INLINE T where(bool condition, double a, const T& b) { return condition ? T(a) : b; }
+PUSHFORWARD_INLINE T where(bool condition, double a, const T& b) {
+  return condition ? T(a) : b;
+}
 // As in ops: NaN stays NaN, the slope at a kink is 0, and equal arguments share it.
 template <LaneLike T>
-PUSHFORWARD_INLINE T relu(const T& x) { return x <= T(0) ? T(0) : x; }
+PUSHFORWARD_INLINE T relu(const T& x) {
+  return x <= T(0) ? T(0) : x;
+}
 template <LaneLike T>
-PUSHFORWARD_INLINE T silu(const T& x) { return x * sigmoid(x); }
+PUSHFORWARD_INLINE T silu(const T& x) {
+  return x * sigmoid(x);
+}
 template <LaneLike T>
-PUSHFORWARD_INLINE T gelu(const T& x) { return x * (T(0.5) + T(0.5) * erf(x * T(0.70710678118654752440))); }
+PUSHFORWARD_INLINE T gelu(const T& x) {
+  return x * (T(0.5) + T(0.5) * erf(x * T(0.70710678118654752440)));
+}
 template <LaneLike T>
-PUSHFORWARD_INLINE T abs(const T& x) { return x < T(0) ? -x : x == T(0) ? T(0) : x; }
+PUSHFORWARD_INLINE T abs(const T& x) {
+  return x < T(0) ? -x : x == T(0) ? T(0) : x;
+}
 template <LaneLike T>
-PUSHFORWARD_INLINE T maximum(const T& a, const T& b) { return a > b || !(a == a) ? a : a == b ? T(0.5) * a + T(0.5) * b : b; }
+PUSHFORWARD_INLINE T maximum(const T& a, const T& b) {
+  return a > b || !(a == a) ? a : a == b ? T(0.5) * a + T(0.5) * b : b;
+}
 template <LaneLike T>
-PUSHFORWARD_INLINE T minimum(const T& a, const T& b) { return a < b || !(a == a) ? a : a == b ? T(0.5) * a + T(0.5) * b : b; }
+PUSHFORWARD_INLINE T minimum(const T& a, const T& b) {
+  return a < b || !(a == a) ? a : a == b ? T(0.5) * a + T(0.5) * b : b;
+}
 template <LaneLike T>
-PUSHFORWARD_INLINE T maximum(const T& a, double b) { return maximum(a, T(b)); }
+PUSHFORWARD_INLINE T maximum(const T& a, double b) {
+  return maximum(a, T(b));
+}
 template <LaneLike T>
-PUSHFORWARD_INLINE T minimum(const T& a, double b) { return minimum(a, T(b)); }
+PUSHFORWARD_INLINE T minimum(const T& a, double b) {
+  return minimum(a, T(b));
+}
 template <LaneLike T>
-PUSHFORWARD_INLINE T clamp(const T& x, double low, double high) { return x < T(low) ? T(low) : x > T(high) ? T(high) : x; }
+PUSHFORWARD_INLINE T clamp(const T& x, double low, double high) {
+  return x < T(low) ? T(low) : x > T(high) ? T(high) : x;
+}
 
 }  // namespace pushforward

@@ -25,7 +25,8 @@ ValueAndGradient<S> value_and_gradient(const F& f, const Tensor<S>& x) {
 
 /// The vector-Jacobian product v^T dy/dx of a recorded result y for each of `inputs`; `cotangent` v has the shape of y.
 template <class S, std::size_t N>
-std::array<Tensor<S>, N> vjp(const Tensor<S>& y, const Tensor<S> (&inputs)[N], const Tensor<S>& cotangent, GradientOptions options = {}) {
+std::array<Tensor<S>, N> vjp(const Tensor<S>& y, const Tensor<S> (&inputs)[N], const Tensor<S>& cotangent,
+                             GradientOptions options = {}) {
   if (!(cotangent.shape() == y.shape()))
     fail<ShapeError>("vjp: cotangent of shape ", cotangent.shape(), ", expected the shape of the output, ", y.shape());
   std::vector<Tensor<S>> found = detail::pull_back_to(y, cotangent, inputs, options);
@@ -43,8 +44,8 @@ struct ValueAndProduct {
 
 /// f(x) and the vector-Jacobian product v^T df/dx, of the shape of x; `cotangent` v has the shape of f(x).
 template <class F, class S>
-  requires std::invocable<const F&, const Tensor<S>&>
-ValueAndProduct<S> vjp(const F& f, const Tensor<S>& x, const Tensor<S>& cotangent) {
+requires std::invocable < const F&, const Tensor<S>
+& > ValueAndProduct<S> vjp(const F& f, const Tensor<S>& x, const Tensor<S>& cotangent) {
   const detail::FlagGuard guard(detail::recording_flag(), true);  // f is recorded inside NoGradient, too
   const Tensor<S> at = variable(x);
   const Tensor<S> y = f(at);
@@ -59,7 +60,9 @@ Tensor<S> inner_product(const Tensor<S>& a, const Tensor<S>& b) {
   S total = 0;
   for (Index i = 0; i < a.size(); ++i) total += a.data()[i] * b.data()[i];
   auto scaled = [](const Tensor<S>& v) {
-    return [v](const Tensor<S>& g) { return Tensor<S>::generate(v.shape(), [&](Index i) { return g.data()[0] * v.data()[i]; }); };
+    return [v](const Tensor<S>& g) {
+      return Tensor<S>::generate(v.shape(), [&](Index i) { return g.data()[0] * v.data()[i]; });
+    };
   };
   return record("inner_product", Tensor<S>::scalar(total), edge(a, scaled(b)), edge(b, scaled(a)));
 }
@@ -68,11 +71,12 @@ Tensor<S> inner_product(const Tensor<S>& a, const Tensor<S>& b) {
 
 /// f(x) and the Jacobian-vector product df/dx v, of the shape of f(x); `tangent` v has the shape of x.
 ///
-/// It is the derivative of the vector-Jacobian product, which is linear in its cotangent, so f must be twice differentiable
-/// by the library's rules (all built-in operations are).
+/// It is the derivative of the vector-Jacobian product, which is linear in its cotangent, so f must be twice
+/// differentiable by the library's rules (all built-in operations are).
 template <class F, class S>
 ValueAndProduct<S> jvp(const F& f, const Tensor<S>& x, const Tensor<S>& tangent) {
-  if (!(tangent.shape() == x.shape())) fail<ShapeError>("jvp: tangent of shape ", tangent.shape(), ", expected the shape of x, ", x.shape());
+  if (!(tangent.shape() == x.shape()))
+    fail<ShapeError>("jvp: tangent of shape ", tangent.shape(), ", expected the shape of x, ", x.shape());
   const detail::FlagGuard guard(detail::recording_flag(), true);  // f is recorded inside NoGradient, too
   const Tensor<S> at = variable(x);
   const Tensor<S> y = f(at);
@@ -103,7 +107,8 @@ Tensor<S> jacobian(const F& f, const Tensor<S>& x) {
 /// The product of the Hessian of f at x with `v`, of the shape of x: f maps a tensor to one number.
 template <class F, class S>
 Tensor<S> hessian_vector_product(const F& f, const Tensor<S>& x, const Tensor<S>& v) {
-  if (!(v.shape() == x.shape())) fail<ShapeError>("hessian_vector_product: v of shape ", v.shape(), ", expected the shape of x, ", x.shape());
+  if (!(v.shape() == x.shape()))
+    fail<ShapeError>("hessian_vector_product: v of shape ", v.shape(), ", expected the shape of x, ", x.shape());
   const detail::FlagGuard guard(detail::recording_flag(), true);  // f is recorded inside NoGradient, too
   const Tensor<S> at = variable(x);
   const Tensor<S> slope = gradient(f(at), at, {.create_graph = true});
@@ -117,12 +122,15 @@ namespace detail {
 template <class S, class F>
 class CheckpointNode final : public Node<S> {
  public:
-  CheckpointNode(F f, const Tensor<S>& x, std::vector<Ref<Node<S>>> leaves) : f_(std::move(f)), x_(x), leaves_(std::move(leaves)) {
+  CheckpointNode(F f, const Tensor<S>& x, std::vector<Ref<Node<S>>> leaves)
+      : f_(std::move(f)), x_(x), leaves_(std::move(leaves)) {
     this->level = 1 + (x.tracked() ? Access::node(x)->level : 0);
   }
   const char* name() const override { return "checkpoint"; }
   int inputs() const override { return 1 + static_cast<int>(leaves_.size()); }
-  Node<S>* input(int i) const override { return i == 0 ? Access::node(x_).get() : leaves_[static_cast<std::size_t>(i) - 1].get(); }
+  Node<S>* input(int i) const override {
+    return i == 0 ? Access::node(x_).get() : leaves_[static_cast<std::size_t>(i) - 1].get();
+  }
 
   void pull_back(const Tensor<S>& cotangent, Cotangents<S>& to) override {
     const bool create_graph = recording_flag();
@@ -142,7 +150,8 @@ class CheckpointNode final : public Node<S> {
     Backward<S> sweep(y, targets, true);
     for (const auto& leaf : leaves_)
       if (!sweep.reaches(leaf.get()))
-        fail<GradientError>("checkpoint: a parameter that the function used has been replaced since; take gradients before the update");
+        fail<GradientError>(
+            "checkpoint: a parameter that the function used has been replaced since; take gradients before the update");
     std::vector<Tensor<S>> found = sweep.run(cotangent, targets, shapes);
     for (int i = 0; i < inputs(); ++i)
       if (to.wants(i)) to.add(i, std::move(found[static_cast<std::size_t>(i)]));
@@ -203,12 +212,13 @@ class PrimitiveNode final : public Node<S> {
   Node<S>* input(int i) const override { return Access::node(inputs_[static_cast<std::size_t>(i)]).get(); }
   void pull_back(const Tensor<S>& cotangent, Cotangents<S>& to) override {
     const Tensor<S> output = Access::with_node(output_, Ref<Node<S>>(this));
-    const std::array<Tensor<S>, N> found = std::apply(
-        [&](const auto&... x) { return as_array(vjp_(cotangent, output, x...)); }, inputs_);
+    const std::array<Tensor<S>, N> found =
+        std::apply([&](const auto&... x) { return as_array(vjp_(cotangent, output, x...)); }, inputs_);
     for (std::size_t i = 0; i < N; ++i) {
       if (!to.wants(static_cast<int>(i))) continue;
       if (!(found[i].shape() == inputs_[i].shape()))
-        fail<ShapeError>("primitive: the cotangent of input ", i, " has shape ", found[i].shape(), ", expected the shape of the input, ", inputs_[i].shape());
+        fail<ShapeError>("primitive: the cotangent of input ", i, " has shape ", found[i].shape(),
+                         ", expected the shape of the input, ", inputs_[i].shape());
       to.add(static_cast<int>(i), found[i]);
     }
   }

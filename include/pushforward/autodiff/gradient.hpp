@@ -27,7 +27,8 @@ Tensor<S> accumulate(Tensor<S> a, const Tensor<S>& b) {
   if (!Access::unique(a) || is_recorded(b)) {
     Tensor<S> sum = Access::allocate<S>(a.shape());
     map_parallel([](S x, S y) { return x + y; }, a.size(), Access::data(sum), a.data(), b.data());
-    return record("add", std::move(sum), edge(a, [](const Tensor<S>& g) { return g; }), edge(b, [](const Tensor<S>& g) { return g; }));
+    return record("add", std::move(sum), edge(a, [](const Tensor<S>& g) { return g; }),
+                  edge(b, [](const Tensor<S>& g) { return g; }));
   }
   S* out = Access::data(a);
   parallel_for(a.size(), elementwise_grain, [out, in = b.data()](Index begin, Index end) {
@@ -96,7 +97,8 @@ class Backward {
   bool reaches(Node<S>* target) const { return index_.find(target) >= 0; }
 
   // The cotangents of the targets for a cotangent of the output; zeros where no path leads.
-  std::vector<Tensor<S>> run(const Tensor<S>& seed, const std::vector<Node<S>*>& targets, const std::vector<Shape>& shapes) {
+  std::vector<Tensor<S>> run(const Tensor<S>& seed, const std::vector<Node<S>*>& targets,
+                             const std::vector<Shape>& shapes) {
     if (!found_.empty()) found_[0].cotangent = seed, found_[0].reached = true;
     for (const std::uint32_t at : order_) {
       Entry& entry = found_[at];
@@ -193,15 +195,17 @@ std::vector<Node<S>*> target_nodes(const Range& inputs) {
   std::vector<Node<S>*> nodes;
   for (const Tensor<S>& input : inputs) {
     if (!input.tracked())
-      fail<GradientError>("gradient: input ", nodes.size(), " of shape ", input.shape(),
-                          " is a constant, so nothing was recorded for it; compute the loss from x = variable(x) instead");
+      fail<GradientError>(
+          "gradient: input ", nodes.size(), " of shape ", input.shape(),
+          " is a constant, so nothing was recorded for it; compute the loss from x = variable(x) instead");
     nodes.push_back(Access::node(input).get());
   }
   return nodes;
 }
 
 template <class S, class Range>
-std::vector<Tensor<S>> pull_back_to(const Tensor<S>& output, const Tensor<S>& seed, const Range& inputs, GradientOptions options) {
+std::vector<Tensor<S>> pull_back_to(const Tensor<S>& output, const Tensor<S>& seed, const Range& inputs,
+                                    GradientOptions options) {
   const std::vector<Node<S>*> nodes = target_nodes<S>(inputs);
   std::vector<Shape> shapes;
   for (const Tensor<S>& input : inputs) shapes.push_back(input.shape());
@@ -214,16 +218,19 @@ std::vector<Tensor<S>> pull_back_to(const Tensor<S>& output, const Tensor<S>& se
 template <class S>
 Tensor<S> loss_seed(const Tensor<S>& loss) {
   if (loss.size() != 1)
-    fail<ShapeError>("gradient: the loss has shape ", loss.shape(), ", expected one number; take its mean or sum first, or use vjp");
+    fail<ShapeError>("gradient: the loss has shape ", loss.shape(),
+                     ", expected one number; take its mean or sum first, or use vjp");
   if (!loss.tracked())
-    fail<GradientError>("gradient: the loss was not computed from any variable or parameter (or inside NoGradient), so it "
-                        "has no gradient; wrap its inputs in variable(x)");
+    fail<GradientError>(
+        "gradient: the loss was not computed from any variable or parameter (or inside NoGradient), so it "
+        "has no gradient; wrap its inputs in variable(x)");
   return Tensor<S>::ones(loss.shape());
 }
 
 }  // namespace detail
 
-/// The gradient of a one-element `loss` with respect to each of `inputs`, which must be variables or computed from some.
+/// The gradient of a one-element `loss` with respect to each of `inputs`, which must be variables or computed from
+/// some.
 ///
 /// An input that the loss does not depend on gets zeros. With `create_graph` the gradients are differentiable in turn.
 /// Throws ShapeError if the loss is not one number, GradientError if it or an input is a constant.

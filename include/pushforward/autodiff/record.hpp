@@ -95,8 +95,8 @@ void check_finite(const char* name, const Tensor<S>& value) {
   if constexpr (std::is_floating_point_v<S>)
     for (Index i = 0; value.data() && i < value.size(); ++i)  // a shell has no numbers
       if (!std::isfinite(value.data()[i]))
-        fail<ValueError>("NanCheck: ", name, " produced ", value.data()[i], " at element ", i, " of its result of shape ",
-                         value.shape(), ", expected finite numbers");
+        fail<ValueError>("NanCheck: ", name, " produced ", value.data()[i], " at element ", i,
+                         " of its result of shape ", value.shape(), ", expected finite numbers");
 }
 
 template <class S>

@@ -37,9 +37,13 @@ class Tensor {
   Tensor() : shape_{0} {}
 
   // Out of line: handles are copied and dropped everywhere, and inlining that makes programs large and slow to compile.
-  [[gnu::noinline]] Tensor(const Tensor& other) : shape_(other.shape_), block_(other.block_), data_(other.data_), node_(other.node_) {}
+  [[gnu::noinline]] Tensor(const Tensor& other)
+      : shape_(other.shape_), block_(other.block_), data_(other.data_), node_(other.node_) {}
   [[gnu::noinline]] Tensor(Tensor&& other) noexcept
-      : shape_(std::exchange(other.shape_, Shape{0})), block_(std::move(other.block_)), data_(std::exchange(other.data_, nullptr)), node_(std::move(other.node_)) {}
+      : shape_(std::exchange(other.shape_, Shape{0})),
+        block_(std::move(other.block_)),
+        data_(std::exchange(other.data_, nullptr)),
+        node_(std::move(other.node_)) {}
   [[gnu::noinline]] Tensor& operator=(Tensor other) noexcept {
     shape_ = other.shape_;
     std::swap(block_, other.block_);
@@ -53,7 +57,8 @@ class Tensor {
   Tensor(std::initializer_list<S> values) : Tensor(Shape{static_cast<Index>(values.size())}, values) {}
 
   /// `values` in row-major order, of `shape`; throws ShapeError if their number is not shape.size().
-  Tensor(const Shape& shape, std::initializer_list<S> values) : Tensor(shape, std::span<const S>(values.begin(), values.size())) {}
+  Tensor(const Shape& shape, std::initializer_list<S> values)
+      : Tensor(shape, std::span<const S>(values.begin(), values.size())) {}
   Tensor(const Shape& shape, const std::vector<S>& values) : Tensor(shape, std::span<const S>(values)) {}
   Tensor(const Shape& shape, std::span<const S> values) : Tensor(allocate(shape)) {
     if (shape.size() != static_cast<Index>(values.size()))
@@ -64,7 +69,8 @@ class Tensor {
   /// A copy of an Eigen expression: vectors become shape [n], everything else [rows, columns].
   template <class Derived>
   explicit Tensor(const Eigen::DenseBase<Derived>& expression)
-      : Tensor(allocate(Derived::IsVectorAtCompileTime ? Shape{expression.size()} : Shape{expression.rows(), expression.cols()})) {
+      : Tensor(allocate(Derived::IsVectorAtCompileTime ? Shape{expression.size()}
+                                                       : Shape{expression.rows(), expression.cols()})) {
     using RowMajor = Eigen::Array<S, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
     Eigen::Map<RowMajor>(data_, expression.rows(), expression.cols()) =
         expression.derived().eval().array().template cast<S>();
@@ -80,14 +86,19 @@ class Tensor {
   /// start, start + step, ...: all values below `stop` (above it if step is negative).
   static Tensor arange(S start, S stop, S step = S(1)) {
     if (step == S(0)) fail<ValueError>("arange: the step is 0; expected a positive or negative step");
-    const double count = std::ceil((static_cast<double>(stop) - static_cast<double>(start)) / static_cast<double>(step));
-    if (!(std::abs(count) < 1e18)) fail<ValueError>("arange: from ", start, " to ", stop, " by ", step, " there are ", count, " values; expected a finite number");
-    return generate(Shape{std::max(Index{0}, static_cast<Index>(count))}, [&](Index i) { return start + static_cast<S>(i) * step; });
+    const double count =
+        std::ceil((static_cast<double>(stop) - static_cast<double>(start)) / static_cast<double>(step));
+    if (!(std::abs(count) < 1e18))
+      fail<ValueError>("arange: from ", start, " to ", stop, " by ", step, " there are ", count,
+                       " values; expected a finite number");
+    return generate(Shape{std::max(Index{0}, static_cast<Index>(count))},
+                    [&](Index i) { return start + static_cast<S>(i) * step; });
   }
   /// `count` equally spaced values from `first` to `last`, both included.
   static Tensor linspace(S first, S last, Index count) {
     const S step = count > 1 ? (last - first) / static_cast<S>(count - 1) : S(0);
-    return generate(Shape{count}, [&](Index i) { return i + 1 == count && count > 1 ? last : first + static_cast<S>(i) * step; });
+    return generate(Shape{count},
+                    [&](Index i) { return i + 1 == count && count > 1 ? last : first + static_cast<S>(i) * step; });
   }
   /// The n x n identity matrix.
   static Tensor eye(Index n) {
@@ -136,7 +147,8 @@ class Tensor {
     Index offset = 0;
     for (int i = 0; i < rank(); ++i) {
       const Index length = shape_[i], index = at[i] < 0 ? at[i] + length : at[i];
-      if (index < 0 || index >= length) fail<IndexError>("Tensor: index ", at[i], " is out of range on axis ", i, " of shape ", shape_);
+      if (index < 0 || index >= length)
+        fail<IndexError>("Tensor: index ", at[i], " is out of range on axis ", i, " of shape ", shape_);
       offset = offset * length + index;
     }
     return data_[offset];

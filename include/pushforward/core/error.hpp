@@ -44,11 +44,12 @@ namespace detail {
 class Part {
  public:
   template <class T>
-    requires std::is_convertible_v<const T&, std::string_view>
-  Part(const T& text) : text_(text) {}
+  requires std::is_convertible_v<const T&, std::string_view> Part(const T& text) : text_(text) {}
   template <class T>
-    requires std::is_arithmetic_v<T>
-  Part(T number) : kind_(std::is_floating_point_v<T> ? Kind::real : std::is_same_v<T, char> ? Kind::character : Kind::integer) {
+  requires std::is_arithmetic_v<T> Part(T number)
+      : kind_(std::is_floating_point_v<T> ? Kind::real
+              : std::is_same_v<T, char>   ? Kind::character
+                                          : Kind::integer) {
     if constexpr (std::is_floating_point_v<T>)
       real_ = static_cast<double>(number);
     else
@@ -56,19 +57,29 @@ class Part {
   }
   // Anything with a str(), such as a Shape.
   template <class T>
-    requires requires(const T& value) { value.str(); }
-  Part(const T& value) : kind_(Kind::object), object_(&value), str_([](const void* of) { return static_cast<const T*>(of)->str(); }) {}
+  requires requires(const T& value) { value.str(); }
+  Part(const T& value)
+      : kind_(Kind::object), object_(&value), str_([](const void* of) { return static_cast<const T*>(of)->str(); }) {}
 
   void append_to(std::string& message) const {
     char buffer[40];
     switch (kind_) {
-      case Kind::text: message += text_; break;
-      case Kind::character: message += static_cast<char>(integer_); break;
-      case Kind::integer: message += std::to_string(integer_); break;
-      case Kind::real:  // the sign of a NaN says nothing
-        message.append(buffer, static_cast<std::size_t>(std::snprintf(buffer, sizeof buffer, "%.9g", real_ == real_ ? real_ : __builtin_nan(""))));
+      case Kind::text:
+        message += text_;
         break;
-      case Kind::object: message += str_(object_); break;
+      case Kind::character:
+        message += static_cast<char>(integer_);
+        break;
+      case Kind::integer:
+        message += std::to_string(integer_);
+        break;
+      case Kind::real:  // the sign of a NaN says nothing
+        message.append(buffer, static_cast<std::size_t>(std::snprintf(buffer, sizeof buffer, "%.9g",
+                                                                      real_ == real_ ? real_ : __builtin_nan(""))));
+        break;
+      case Kind::object:
+        message += str_(object_);
+        break;
     }
   }
 

@@ -8,7 +8,8 @@
 #if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
 #define PUSHFORWARD_X86 1
 #if defined(__clang__)
-#define PUSHFORWARD_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"), min_vector_width(512)))
+#define PUSHFORWARD_TARGET_AVX512 \
+  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"), min_vector_width(512)))
 #else
 #define PUSHFORWARD_TARGET_AVX512 \
   __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")))
@@ -37,12 +38,12 @@
 #define PUSHFORWARD_FLATTEN
 #endif
 
-// Before a loop whose iterations do not depend on each other: it may be vectorized without asking whether its arrays
-// overlap, and with OpenMP it is vectorized at -O2, too, where g++ leaves loops of unknown length alone.
-#if defined(_OPENMP)
+// Before a loop whose arrays do not overlap: with it g++ vectorizes loops of unknown length at -O2, too, and compiles
+// them faster. clang++ needs no such word, and would warn where it cannot obey.
+#if defined(__clang__)
+#define PUSHFORWARD_SIMD
+#elif defined(_OPENMP)
 #define PUSHFORWARD_SIMD _Pragma("omp simd")
-#elif defined(__clang__)
-#define PUSHFORWARD_SIMD _Pragma("clang loop vectorize(assume_safety)")
 #elif defined(__GNUC__)
 #define PUSHFORWARD_SIMD _Pragma("GCC ivdep")
 #else

@@ -43,7 +43,7 @@ auto vectorized(const Body& body) {
 }
 
 template <class F, class Out, class... In>
-PUSHFORWARD_INLINE void map_loop(const F& f, Index n, Out* out, const In*... in) {
+PUSHFORWARD_INLINE void map_loop(const F& f, Index n, Out* __restrict out, const In* __restrict... in) {
   PUSHFORWARD_SIMD
   for (Index i = 0; i < n; ++i) out[i] = f(in[i]...);
 }
@@ -70,7 +70,8 @@ inline constexpr Index elementwise_grain = 32768;
 template <class F, class Out, class... In>
 void map_parallel(const F& f, Index n, Out* out, const In*... in) {
   if (n <= elementwise_grain) return map_serial(f, n, out, in...);
-  parallel_for(n, elementwise_grain, [&](Index begin, Index end) { map_serial(f, end - begin, out + begin, (in + begin)...); });
+  parallel_for(n, elementwise_grain,
+               [&](Index begin, Index end) { map_serial(f, end - begin, out + begin, (in + begin)...); });
 }
 
 }  // namespace pushforward::detail

@@ -57,7 +57,7 @@ class BufferPool {
     const std::size_t rounded = class_bytes(size_class);
     system_allocations.fetch_add(1, std::memory_order_relaxed);
     system_bytes.fetch_add(rounded, std::memory_order_relaxed);
-    return ::operator new(rounded, std::align_val_t{64});
+    return ::operator new (rounded, std::align_val_t{64});
   }
 
   static void release(void* memory, std::size_t bytes) {
@@ -67,7 +67,7 @@ class BufferPool {
       pool->free_[size_class] = new (memory) FreeBlock{pool->free_[size_class]};
       pool->cached_ += class_bytes(size_class);
     } else {
-      ::operator delete(memory, std::align_val_t{64});
+      ::operator delete (memory, std::align_val_t{64});
     }
   }
 
@@ -79,7 +79,7 @@ class BufferPool {
 
   void clear() {
     for (FreeBlock*& head : free_)
-      while (head) ::operator delete(std::exchange(head, head->next), std::align_val_t{64});
+      while (head) ::operator delete (std::exchange(head, head->next), std::align_val_t{64});
     cached_ = 0;
   }
 
@@ -150,7 +150,8 @@ struct alignas(64) Block {
 
 /// What the buffer pools have taken from the system so far: constant over a steady training loop.
 inline MemoryStats memory_stats() {
-  return {detail::system_allocations.load(std::memory_order_relaxed), detail::system_bytes.load(std::memory_order_relaxed)};
+  return {detail::system_allocations.load(std::memory_order_relaxed),
+          detail::system_bytes.load(std::memory_order_relaxed)};
 }
 
 /// Gives the calling thread's cached buffers back to the system.

@@ -20,7 +20,8 @@ class Shape {
   Shape() = default;
   Shape(std::initializer_list<Index> axes) : Shape(std::span<const Index>(axes.begin(), axes.size())) {}
   explicit Shape(std::span<const Index> axes) {
-    if (axes.size() > max_rank) fail<ShapeError>("Shape: got ", axes.size(), " axes, expected at most 6; reshape to fewer");
+    if (axes.size() > max_rank)
+      fail<ShapeError>("Shape: got ", axes.size(), " axes, expected at most 6; reshape to fewer");
     for (Index length : axes) axes_[rank_++] = length;
     check();
   }
@@ -63,7 +64,8 @@ class Shape {
   }
   /// This shape with an axis of `length` inserted before axis `i` (0 to rank()).
   Shape inserted(int i, Index length) const {
-    if (i < 0 || i > rank_) fail<IndexError>("Shape: cannot insert an axis at ", i, " into ", *this, ", expected 0 to ", rank_);
+    if (i < 0 || i > rank_)
+      fail<IndexError>("Shape: cannot insert an axis at ", i, " into ", *this, ", expected 0 to ", rank_);
     if (rank_ == max_rank) fail<ShapeError>("Shape: a seventh axis for ", *this, "; at most 6 are possible");
     Shape more;
     for (int j = 0; j < i; ++j) more.axes_[more.rank_++] = axes_[j];

@@ -72,7 +72,8 @@ inline void run_ranges(Index n, [[maybe_unused]] Index grain, RangeBody body) {
 template <class Body>
 void parallel_for(Index n, Index grain, const Body& body) {
   if (n <= 0) return;
-  detail::run_ranges(n, grain, {[](const void* f, Index begin, Index end) { (*static_cast<const Body*>(f))(begin, end); }, &body});
+  detail::run_ranges(
+      n, grain, {[](const void* f, Index begin, Index end) { (*static_cast<const Body*>(f))(begin, end); }, &body});
 }
 
 }  // namespace pushforward

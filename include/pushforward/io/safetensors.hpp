@@ -92,7 +92,8 @@ inline std::string safetensors_header(const std::vector<NamedTensor>& tensors, c
   for (std::size_t i : order) {
     const AnyTensor& value = tensors[i].value;
     const auto& [type, bytes] = tensor_types[value.index()];
-    header += concatenate(header.back() == '{' ? "" : ",", json_quoted(tensors[i].name), ":{\"dtype\":\"", type, "\",\"shape\":[");
+    header += concatenate(header.back() == '{' ? "" : ",", json_quoted(tensors[i].name), ":{\"dtype\":\"", type,
+                          "\",\"shape\":[");
     const Shape& shape = std::visit([](const auto& t) -> const Shape& { return t.shape(); }, value);
     for (Index length : shape) header += concatenate(header.back() == '[' ? "" : ",", length);
     const std::uint64_t begin = offset;

@@ -19,7 +19,8 @@ struct Linear {
 
   Linear() = default;
   Linear(Index in, Index out, Rng& rng) {
-    if (in < 0 || out < 0) fail<ShapeError>("Linear: got ", in, " inputs and ", out, " outputs, expected no negative numbers");
+    if (in < 0 || out < 0)
+      fail<ShapeError>("Linear: got ", in, " inputs and ", out, " outputs, expected no negative numbers");
     const S bound = in > 0 ? S(1) / std::sqrt(static_cast<S>(in)) : S(0);
     weight = uniform<S>({out, in}, rng, -bound, bound);
     bias = uniform<S>({out}, rng, -bound, bound);
@@ -42,7 +43,8 @@ struct MlpOptions {
 };
 
 /// A multilayer perceptron: dense layers of the given widths with an activation between them.
-/// `Mlp({784, 400, 40}, rng)` maps [.., 784] to [.., 40] through 400 hidden units. Throws ValueError for fewer than two widths.
+/// `Mlp({784, 400, 40}, rng)` maps [.., 784] to [.., 40] through 400 hidden units. Throws ValueError for fewer than two
+/// widths.
 template <class S = float>
 struct Mlp {
   std::vector<Linear<S>> layers;
@@ -50,13 +52,15 @@ struct Mlp {
 
   Mlp() = default;
   Mlp(const std::vector<Index>& widths, Rng& rng, MlpOptions how = {}) : options(how) {
-    if (widths.size() < 2) fail<ValueError>("Mlp: got ", widths.size(), " widths, expected at least two: {in, .., out}");
+    if (widths.size() < 2)
+      fail<ValueError>("Mlp: got ", widths.size(), " widths, expected at least two: {in, .., out}");
     for (std::size_t i = 0; i + 1 < widths.size(); ++i) layers.emplace_back(widths[i], widths[i + 1], rng);
   }
 
   Tensor<S> operator()(const Tensor<S>& x) const {
     Tensor<S> h = x;
-    for (std::size_t i = 0; i < layers.size(); ++i) h = layers[i](h, i + 1 < layers.size() ? options.activation : options.output);
+    for (std::size_t i = 0; i < layers.size(); ++i)
+      h = layers[i](h, i + 1 < layers.size() ? options.activation : options.output);
     return h;
   }
 

@@ -92,10 +92,14 @@ struct IgnoreMember {
 };
 
 template <class M>
-concept NamesMembers = requires(M& module, IgnoreMember visit) { M::members(module, visit); };
+concept NamesMembers = requires(M& module, IgnoreMember visit) {
+  M::members(module, visit);
+};
 // A type-erased module walks its content itself.
 template <class M>
-concept WalksItself = requires(M& module, const Path& path, Visitor& visitor) { module.walk(path, visitor); };
+concept WalksItself = requires(M& module, const Path& path, Visitor& visitor) {
+  module.walk(path, visitor);
+};
 
 template <class T>
 inline constexpr bool is_vector = false;
@@ -133,15 +137,18 @@ void walk_member(const Path& path, M& member, Visitor& visitor) {
   } else if constexpr (is_optional<M>) {
     if (member) walk_member(path, *member, visitor);
   } else if constexpr (is_tuple<M>) {
-    std::apply([&](auto&... parts) {
-      Index i = 0;
-      (walk_member(Path{&path, {}, i++}, parts, visitor), ...);
-    }, member);
+    std::apply(
+        [&](auto&... parts) {
+          Index i = 0;
+          (walk_member(Path{&path, {}, i++}, parts, visitor), ...);
+        },
+        member);
   } else {
-    static_assert(std::is_empty_v<M> || std::is_pointer_v<M> || always_false<M>,
-                  "pushforward: this type is not a module, so its parameters would be missed in silence. Give it "
-                  "`static void members(auto& self, auto&& visit) { visit(\"name\", self.name); ... }` that names every "
-                  "Parameter, Buffer and sub-module (an empty body if it has none).");
+    static_assert(
+        std::is_empty_v<M> || std::is_pointer_v<M> || always_false<M>,
+        "pushforward: this type is not a module, so its parameters would be missed in silence. Give it "
+        "`static void members(auto& self, auto&& visit) { visit(\"name\", self.name); ... }` that names every "
+        "Parameter, Buffer and sub-module (an empty body if it has none).");
   }
 }
 
@@ -156,7 +163,7 @@ void walk(M& module, Visitor& visitor) {
 /// A type whose parameters can be walked: a struct with `members`, a container of modules, or something without state.
 template <class M>
 concept Module = detail::NamesMembers<M> || detail::WalksItself<M> || detail::is_vector<M> || detail::is_tuple<M> ||
-                 detail::is_optional<M> || std::is_base_of_v<Tensor<float>, M> || std::is_base_of_v<Tensor<double>, M>;
+    detail::is_optional<M> || std::is_base_of_v<Tensor<float>, M> || std::is_base_of_v<Tensor<double>, M>;
 
 /// Calls f(path, parameter) for every Parameter<S> of a module that has elements.
 template <class S = float, class M, class F>
@@ -218,10 +225,14 @@ void set_mode(M& module, bool training) {
 
 /// Puts every layer of a module into training mode.
 template <class M>
-void train(M& module) { detail::set_mode(module, true); }
+void train(M& module) {
+  detail::set_mode(module, true);
+}
 /// Puts every layer of a module into evaluation mode: dropout off, running statistics used.
 template <class M>
-void evaluate(M& module) { detail::set_mode(module, false); }
+void evaluate(M& module) {
+  detail::set_mode(module, false);
+}
 
 /// One gradient per parameter of a module, in the order of its walk.
 template <class S = float>
@@ -245,12 +256,10 @@ class Gradients {
 /// The gradient of a one-element `loss` with respect to every parameter of `module`; zeros where the loss does not
 /// depend on one. Throws ShapeError if the loss is not one number, GradientError if it is a constant.
 template <class S, class M>
-  requires Module<M> && (!std::is_base_of_v<Tensor<S>, M>) && (!std::is_same_v<std::vector<Tensor<S>>, M>)
-Gradients<S> gradient(const Tensor<S>& loss, const M& module, GradientOptions options = {}) {
+requires Module<M> &&(!std::is_base_of_v<Tensor<S>, M>)&&(!std::is_same_v<std::vector<Tensor<S>>, M>)
+    Gradients<S> gradient(const Tensor<S>& loss, const M& module, GradientOptions options = {}) {
   std::vector<Tensor<S>> inputs;
-  for_each_parameter<S>(module, [&](const Path&, const Parameter<S>& p) {
-    inputs.push_back(p.tensor());
-  });
+  for_each_parameter<S>(module, [&](const Path&, const Parameter<S>& p) { inputs.push_back(p.tensor()); });
   return Gradients<S>(detail::pull_back_to(loss, detail::loss_seed(loss), inputs, options));
 }
 

@@ -23,7 +23,8 @@ Tensor<S> reduce_adjacent(const Tensor<S>& x, int first, int last, const Shape& 
   Tensor<S> result = Access::allocate<S>(result_shape);
   const Shape& s = x.shape();
   if (!result.empty())
-    reduce_middle<Op>(x.data(), s.product(0, first), s.product(first, last), s.product(last, s.rank()), Access::data(result));
+    reduce_middle<Op>(x.data(), s.product(0, first), s.product(first, last), s.product(last, s.rank()),
+                      Access::data(result));
   return result;
 }
 
@@ -51,7 +52,9 @@ Tensor<S> sum_to(const Tensor<S>& x, const Shape& shape) {
 
 template <class S>
 Tensor<S> operator+(const Tensor<S>& a, const Tensor<S>& b) {
-  return detail::record("add", detail::map_broadcast("add", [](S x, S y) { return x + y; }, a, b),
+  return detail::record("add",
+                        detail::map_broadcast(
+                            "add", [](S x, S y) { return x + y; }, a, b),
                         detail::edge(a, [shape = a.shape()](const Tensor<S>& g) { return sum_to(g, shape); }),
                         detail::edge(b, [shape = b.shape()](const Tensor<S>& g) { return sum_to(g, shape); }));
 }
@@ -65,14 +68,18 @@ Tensor<S> operator-(const Tensor<S>& x) {
 
 template <class S>
 Tensor<S> operator-(const Tensor<S>& a, const Tensor<S>& b) {
-  return detail::record("subtract", detail::map_broadcast("subtract", [](S x, S y) { return x - y; }, a, b),
+  return detail::record("subtract",
+                        detail::map_broadcast(
+                            "subtract", [](S x, S y) { return x - y; }, a, b),
                         detail::edge(a, [shape = a.shape()](const Tensor<S>& g) { return sum_to(g, shape); }),
                         detail::edge(b, [shape = b.shape()](const Tensor<S>& g) { return -sum_to(g, shape); }));
 }
 
 template <class S>
 Tensor<S> operator*(const Tensor<S>& a, const Tensor<S>& b) {
-  return detail::record("multiply", detail::map_broadcast("multiply", [](S x, S y) { return x * y; }, a, b),
+  return detail::record("multiply",
+                        detail::map_broadcast(
+                            "multiply", [](S x, S y) { return x * y; }, a, b),
                         detail::edge(a, [b, shape = a.shape()](const Tensor<S>& g) { return sum_to(g * b, shape); }),
                         detail::edge(b, [a, shape = b.shape()](const Tensor<S>& g) { return sum_to(g * a, shape); }));
 }
@@ -80,11 +87,15 @@ Tensor<S> operator*(const Tensor<S>& a, const Tensor<S>& b) {
 template <class S>
 Tensor<S> operator/(const Tensor<S>& a, const Tensor<S>& b) {
   if constexpr (std::is_integral_v<S>)
-    if (std::find(b.begin(), b.end(), S(0)) != b.end()) fail<ValueError>("divide: an integer divisor is 0, expected none");
-  return detail::record(
-      "divide", detail::map_broadcast("divide", [](S x, S y) { return x / y; }, a, b),
-      detail::edge(a, [b, shape = a.shape()](const Tensor<S>& g) { return sum_to(g / b, shape); }),
-      detail::edge(b, [b, shape = b.shape()](const Tensor<S>& g, const Tensor<S>& y) { return -sum_to(g * y / b, shape); }));
+    if (std::find(b.begin(), b.end(), S(0)) != b.end())
+      fail<ValueError>("divide: an integer divisor is 0, expected none");
+  return detail::record("divide",
+                        detail::map_broadcast(
+                            "divide", [](S x, S y) { return x / y; }, a, b),
+                        detail::edge(a, [b, shape = a.shape()](const Tensor<S>& g) { return sum_to(g / b, shape); }),
+                        detail::edge(b, [b, shape = b.shape()](const Tensor<S>& g, const Tensor<S>& y) {
+                          return -sum_to(g * y / b, shape);
+                        }));
 }
 
 namespace detail {
@@ -127,10 +138,7 @@ Tensor<S> operator*(N number, const Tensor<S>& x) {
 }
 template <class S, Number N>
 Tensor<S> operator/(const Tensor<S>& x, N number) {
-  if constexpr (std::is_floating_point_v<S>)
-    return x * (S(1) / static_cast<S>(number));
-  else
-    return x / Tensor<S>::scalar(static_cast<S>(number));
+  return x / Tensor<S>::scalar(static_cast<S>(number));
 }
 template <class S, Number N>
 Tensor<S> operator/(N number, const Tensor<S>& x) {
@@ -139,50 +147,78 @@ Tensor<S> operator/(N number, const Tensor<S>& x) {
 
 /// x += y and its kin replace the handle; other handles to the old value keep it.
 template <class S, class T>
-Tensor<S>& operator+=(Tensor<S>& x, const T& y) { return x = x + y; }
+Tensor<S>& operator+=(Tensor<S>& x, const T& y) {
+  return x = x + y;
+}
 template <class S, class T>
-Tensor<S>& operator-=(Tensor<S>& x, const T& y) { return x = x - y; }
+Tensor<S>& operator-=(Tensor<S>& x, const T& y) {
+  return x = x - y;
+}
 template <class S, class T>
-Tensor<S>& operator*=(Tensor<S>& x, const T& y) { return x = x * y; }
+Tensor<S>& operator*=(Tensor<S>& x, const T& y) {
+  return x = x * y;
+}
 template <class S, class T>
-Tensor<S>& operator/=(Tensor<S>& x, const T& y) { return x = x / y; }
+Tensor<S>& operator/=(Tensor<S>& x, const T& y) {
+  return x = x / y;
+}
 
 // Comparisons: 1 where true, 0 where false, with broadcasting; constants, since they have no gradient.
 
 template <class S>
 Tensor<S> operator>(const Tensor<S>& a, const Tensor<S>& b) {
-  return detail::map_broadcast("greater", [](S x, S y) { return x > y ? S(1) : S(0); }, a, b);
+  return detail::map_broadcast(
+      "greater", [](S x, S y) { return x > y ? S(1) : S(0); }, a, b);
 }
 template <class S>
 Tensor<S> operator>=(const Tensor<S>& a, const Tensor<S>& b) {
-  return detail::map_broadcast("greater_equal", [](S x, S y) { return x >= y ? S(1) : S(0); }, a, b);
+  return detail::map_broadcast(
+      "greater_equal", [](S x, S y) { return x >= y ? S(1) : S(0); }, a, b);
 }
 template <class S>
-Tensor<S> operator<(const Tensor<S>& a, const Tensor<S>& b) { return b > a; }
+Tensor<S> operator<(const Tensor<S>& a, const Tensor<S>& b) {
+  return b > a;
+}
 template <class S>
-Tensor<S> operator<=(const Tensor<S>& a, const Tensor<S>& b) { return b >= a; }
+Tensor<S> operator<=(const Tensor<S>& a, const Tensor<S>& b) {
+  return b >= a;
+}
 /// 1 where a and b are equal, 0 elsewhere.
 template <class S>
 Tensor<S> equal(const Tensor<S>& a, const Tensor<S>& b) {
-  return detail::map_broadcast("equal", [](S x, S y) { return x == y ? S(1) : S(0); }, a, b);
+  return detail::map_broadcast(
+      "equal", [](S x, S y) { return x == y ? S(1) : S(0); }, a, b);
 }
 /// 1 where a and b differ, 0 elsewhere.
 template <class S>
 Tensor<S> not_equal(const Tensor<S>& a, const Tensor<S>& b) {
-  return detail::map_broadcast("not_equal", [](S x, S y) { return x != y ? S(1) : S(0); }, a, b);
+  return detail::map_broadcast(
+      "not_equal", [](S x, S y) { return x != y ? S(1) : S(0); }, a, b);
 }
 template <class S, Number N>
-Tensor<S> operator>(const Tensor<S>& a, N b) { return a > Tensor<S>::scalar(static_cast<S>(b)); }
+Tensor<S> operator>(const Tensor<S>& a, N b) {
+  return a > Tensor<S>::scalar(static_cast<S>(b));
+}
 template <class S, Number N>
-Tensor<S> operator>=(const Tensor<S>& a, N b) { return a >= Tensor<S>::scalar(static_cast<S>(b)); }
+Tensor<S> operator>=(const Tensor<S>& a, N b) {
+  return a >= Tensor<S>::scalar(static_cast<S>(b));
+}
 template <class S, Number N>
-Tensor<S> operator<(const Tensor<S>& a, N b) { return a < Tensor<S>::scalar(static_cast<S>(b)); }
+Tensor<S> operator<(const Tensor<S>& a, N b) {
+  return a < Tensor<S>::scalar(static_cast<S>(b));
+}
 template <class S, Number N>
-Tensor<S> operator<=(const Tensor<S>& a, N b) { return a <= Tensor<S>::scalar(static_cast<S>(b)); }
+Tensor<S> operator<=(const Tensor<S>& a, N b) {
+  return a <= Tensor<S>::scalar(static_cast<S>(b));
+}
 template <class S, Number N>
-Tensor<S> equal(const Tensor<S>& a, N b) { return equal(a, Tensor<S>::scalar(static_cast<S>(b))); }
+Tensor<S> equal(const Tensor<S>& a, N b) {
+  return equal(a, Tensor<S>::scalar(static_cast<S>(b)));
+}
 template <class S, Number N>
-Tensor<S> not_equal(const Tensor<S>& a, N b) { return not_equal(a, Tensor<S>::scalar(static_cast<S>(b))); }
+Tensor<S> not_equal(const Tensor<S>& a, N b) {
+  return not_equal(a, Tensor<S>::scalar(static_cast<S>(b)));
+}
 
 /// `a` where `mask` is not zero, else `b`, with broadcasting; no gradient flows to what was not chosen.
 template <class S>
@@ -195,13 +231,19 @@ Tensor<S> where(const Tensor<S>& mask, const Tensor<S>& a, const Tensor<S>& b) {
                        m.data(), x.data(), y.data());
   return detail::record(
       "where", std::move(result),
-      detail::edge(a, [m, to = a.shape()](const Tensor<S>& g) { return sum_to(where(m, g, Tensor<S>::scalar(S(0))), to); }),
-      detail::edge(b, [m, to = b.shape()](const Tensor<S>& g) { return sum_to(where(m, Tensor<S>::scalar(S(0)), g), to); }));
+      detail::edge(
+          a, [m, to = a.shape()](const Tensor<S>& g) { return sum_to(where(m, g, Tensor<S>::scalar(S(0))), to); }),
+      detail::edge(
+          b, [m, to = b.shape()](const Tensor<S>& g) { return sum_to(where(m, Tensor<S>::scalar(S(0)), g), to); }));
 }
 template <class S, Number N>
-Tensor<S> where(const Tensor<S>& mask, const Tensor<S>& a, N b) { return where(mask, a, Tensor<S>::scalar(static_cast<S>(b))); }
+Tensor<S> where(const Tensor<S>& mask, const Tensor<S>& a, N b) {
+  return where(mask, a, Tensor<S>::scalar(static_cast<S>(b)));
+}
 template <class S, Number N>
-Tensor<S> where(const Tensor<S>& mask, N a, const Tensor<S>& b) { return where(mask, Tensor<S>::scalar(static_cast<S>(a)), b); }
+Tensor<S> where(const Tensor<S>& mask, N a, const Tensor<S>& b) {
+  return where(mask, Tensor<S>::scalar(static_cast<S>(a)), b);
+}
 
 namespace detail {
 
@@ -209,30 +251,40 @@ namespace detail {
 template <class S>
 Tensor<S> winner(const Tensor<S>& x, const Tensor<S>& other, bool largest) {
   const S sign = largest ? S(1) : S(-1);
-  return map_broadcast("maximum", [sign](S u, S v) { return sign * u > sign * v ? S(1) : u == v ? S(0.5) : S(0); }, x, other);
+  return map_broadcast(
+      "maximum", [sign](S u, S v) { return sign * u > sign * v ? S(1)
+                                           : u == v            ? S(0.5)
+                                                               : S(0); }, x, other);
 }
 
 template <class S>
 Tensor<S> extremum(const char* name, const Tensor<S>& a, const Tensor<S>& b, bool largest) {
   const S sign = largest ? S(1) : S(-1);
   auto pick = [sign](S x, S y) { return sign * x > sign * y || x != x ? x : y; };  // NaN wins
-  return record(
-      name, map_broadcast(name, pick, a, b),
-      edge(a, [a, b, largest](const Tensor<S>& g) { return sum_to(g * winner(a, b, largest), a.shape()); }),
-      edge(b, [a, b, largest](const Tensor<S>& g) { return sum_to(g * winner(b, a, largest), b.shape()); }));
+  return record(name, map_broadcast(name, pick, a, b),
+                edge(a, [a, b, largest](const Tensor<S>& g) { return sum_to(g * winner(a, b, largest), a.shape()); }),
+                edge(b, [a, b, largest](const Tensor<S>& g) { return sum_to(g * winner(b, a, largest), b.shape()); }));
 }
 
 }  // namespace detail
 
 /// The larger of a and b elementwise, with broadcasting; where they are equal each gets half of the gradient.
 template <class S>
-Tensor<S> maximum(const Tensor<S>& a, const Tensor<S>& b) { return detail::extremum("maximum", a, b, true); }
+Tensor<S> maximum(const Tensor<S>& a, const Tensor<S>& b) {
+  return detail::extremum("maximum", a, b, true);
+}
 /// The smaller of a and b elementwise, with broadcasting; where they are equal each gets half of the gradient.
 template <class S>
-Tensor<S> minimum(const Tensor<S>& a, const Tensor<S>& b) { return detail::extremum("minimum", a, b, false); }
+Tensor<S> minimum(const Tensor<S>& a, const Tensor<S>& b) {
+  return detail::extremum("minimum", a, b, false);
+}
 template <class S, Number N>
-Tensor<S> maximum(const Tensor<S>& a, N b) { return maximum(a, Tensor<S>::scalar(static_cast<S>(b))); }
+Tensor<S> maximum(const Tensor<S>& a, N b) {
+  return maximum(a, Tensor<S>::scalar(static_cast<S>(b)));
+}
 template <class S, Number N>
-Tensor<S> minimum(const Tensor<S>& a, N b) { return minimum(a, Tensor<S>::scalar(static_cast<S>(b))); }
+Tensor<S> minimum(const Tensor<S>& a, N b) {
+  return minimum(a, Tensor<S>::scalar(static_cast<S>(b)));
+}
 
 }  // namespace pushforward

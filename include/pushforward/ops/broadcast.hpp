@@ -128,7 +128,8 @@ Tensor<S> broadcast_loop(const char* name, const BinaryLoop<S>& loop, const Tens
   const Shape shape = broadcast(a.shape(), b.shape(), name);
   const Index n = shape.size();
   if (n > 0 && a.size() < n && b.size() < n)
-    return a.size() <= b.size() ? broadcast_loop(name, loop, expand_values(a, shape), b) : broadcast_loop(name, loop, a, expand_values(b, shape));
+    return a.size() <= b.size() ? broadcast_loop(name, loop, expand_values(a, shape), b)
+                                : broadcast_loop(name, loop, a, expand_values(b, shape));
   Tensor<S> result = Access::allocate<S>(shape);
   if (n == 0) return result;
   S* out = Access::data(result);
@@ -138,12 +139,14 @@ Tensor<S> broadcast_loop(const char* name, const BinaryLoop<S>& loop, const Tens
   const Index run = axes.length[0];
   if (run == n && n > 1) {  // equal shapes, or a scalar beside a tensor
     parallel_for(n, elementwise_grain, [&](Index begin, Index end) {
-      loop(fixed, end - begin, out + begin, x + (fixed == Fixed::first ? 0 : begin), y + (fixed == Fixed::second ? 0 : begin));
+      loop(fixed, end - begin, out + begin, x + (fixed == Fixed::first ? 0 : begin),
+           y + (fixed == Fixed::second ? 0 : begin));
     });
     return result;
   }
   if (run < shortest_run && n > 1)
-    return a.size() < n ? broadcast_loop(name, loop, expand_values(a, shape), b) : broadcast_loop(name, loop, a, expand_values(b, shape));
+    return a.size() < n ? broadcast_loop(name, loop, expand_values(a, shape), b)
+                        : broadcast_loop(name, loop, a, expand_values(b, shape));
   parallel_for(axes.runs(), std::max(Index{1}, elementwise_grain / run), [&](Index first, Index last) {
     for_each_run(axes, first, last, [&](Index o, Index ia, Index ib) { loop(fixed, run, out + o, x + ia, y + ib); });
   });

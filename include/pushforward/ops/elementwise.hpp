@@ -28,7 +28,8 @@ struct ElementwiseLoops {
   // out = f(x...)
   virtual void value(Index n, S* out, const S* const* x) const = 0;
   // out = weight * (the derivative of f of `order` in `directions`)
-  virtual void derivative(int order, const Directions& directions, Index n, S* out, const S* weight, const S* const* x) const = 0;
+  virtual void derivative(int order, const Directions& directions, Index n, S* out, const S* weight,
+                          const S* const* x) const = 0;
 };
 
 // x as an argument of a lambda that is differentiated `Order` times: a dual number of that depth, seeded where a
@@ -62,7 +63,8 @@ class LambdaLoops final : public ElementwiseLoops<S> {
   }
   // First derivatives, which every training step takes, are compiled for each argument and instruction set; higher ones
   // once, with directions known at run time.
-  void derivative(int order, const Directions& directions, Index n, S* out, const S* weight, const S* const* x) const override {
+  void derivative(int order, const Directions& directions, Index n, S* out, const S* weight,
+                  const S* const* x) const override {
     if (order == 2) return higher<2>(directions, n, out, weight, x);
     if (order == 3) return higher<3>(directions, n, out, weight, x);
     ((directions[0] == static_cast<int>(I) ? first<static_cast<int>(I)>(n, out, weight, x) : void()), ...);
@@ -79,7 +81,8 @@ class LambdaLoops final : public ElementwiseLoops<S> {
   }
   template <int Direction>
   void first(Index n, S* out, const S* weight, const S* const* x) const {
-    map_parallel([f = f_](S w, Arg<I>... lanes) { return w * mixed<1>(f, {Direction}, lanes...); }, n, out, weight, x[I]...);
+    map_parallel([f = f_](S w, Arg<I>... lanes) { return w * mixed<1>(f, {Direction}, lanes...); }, n, out, weight,
+                 x[I]...);
   }
   template <int Order>
   void higher(const Directions& directions, Index n, S* out, const S* weight, const S* const* x) const {
@@ -158,7 +161,8 @@ Tensor<S> evaluate_term(const ElementwiseTerm<S>& term) {
   if (term.order == 0)
     term.loops->value(shape.size(), Access::data(y), data);
   else
-    term.loops->derivative(term.order, term.directions, shape.size(), Access::data(y), expand_values(term.weight, shape).data(), data);
+    term.loops->derivative(term.order, term.directions, shape.size(), Access::data(y),
+                           expand_values(term.weight, shape).data(), data);
   if (nan_check_flag()) check_finite("elementwise", y);
   bool tracked = term.weight.tracked();
   for (const Tensor<S>& x : term.x) tracked |= x.tracked();
@@ -175,14 +179,16 @@ std::shared_ptr<const ElementwiseLoops<S>> make_loops(const F& f, std::index_seq
 
 /// y[i] = f(x[i], ...) in one fused, vectorized pass, with broadcasting and gradients up to order 3.
 ///
-/// `f` is a lambda with `auto` parameters that uses arithmetic, comparisons, `where`, and the functions of autodiff/dual.hpp:
+/// `f` is a lambda with `auto` parameters that uses arithmetic, comparisons, `where`, and the functions of
+/// autodiff/dual.hpp:
 ///     elementwise([](auto x, auto y) { return x * sigmoid(y); }, x, y)
-/// Its derivatives come from running it on dual numbers. Throws ShapeError if the shapes do not broadcast, GradientError
-/// past order 3.
+/// Its derivatives come from running it on dual numbers. Throws ShapeError if the shapes do not broadcast,
+/// GradientError past order 3.
 template <class F, class S, std::derived_from<Tensor<S>>... More>
 Tensor<S> elementwise(const F& f, const Tensor<S>& x, const More&... more) {
   static_assert(sizeof...(More) < max_elementwise_arguments, "pushforward: elementwise takes at most eight tensors");
-  return detail::evaluate_term<S>({detail::make_loops<F, S>(f, std::make_index_sequence<1 + sizeof...(More)>{}), 0, {}, {x, more...}});
+  return detail::evaluate_term<S>(
+      {detail::make_loops<F, S>(f, std::make_index_sequence<1 + sizeof...(More)>{}), 0, {}, {x, more...}});
 }
 
 }  // namespace pushforward

@@ -12,14 +12,16 @@ namespace detail {
 
 inline Index checked_position(const char* name, Index index, Index length) {
   const Index at = index < 0 ? index + length : index;
-  if (at < 0 || at >= length) fail<IndexError>(name, ": index ", index, " is out of range for an axis of length ", length);
+  if (at < 0 || at >= length)
+    fail<IndexError>(name, ": index ", index, " is out of range for an axis of length ", length);
   return at;
 }
 
 // Calls visit(element of the index tensor, element of the full tensor) for every element of `index`.
 template <class Visit>
 void for_each_gathered(const char* name, const Shape& full, int axis, const Tensor<Index>& index, const Visit& visit) {
-  if (index.rank() != full.rank()) fail<ShapeError>(name, ": index of shape ", index.shape(), " for shape ", full, ", expected as many axes");
+  if (index.rank() != full.rank())
+    fail<ShapeError>(name, ": index of shape ", index.shape(), " for shape ", full, ", expected as many axes");
   for (int i = 0; i < full.rank(); ++i)
     if (i != axis && index.size(i) > full[i])
       fail<ShapeError>(name, ": index of shape ", index.shape(), " is longer than ", full, " on axis ", i);
@@ -58,10 +60,12 @@ template <class S>
 Tensor<S> scatter_add(const Tensor<S>& x, int axis, const Tensor<Index>& index, const Tensor<S>& source) {
   axis = x.shape().axis(axis, "scatter_add");
   if (!(source.shape() == index.shape()))
-    fail<ShapeError>("scatter_add: source of shape ", source.shape(), " and index of shape ", index.shape(), " must have equal shapes");
+    fail<ShapeError>("scatter_add: source of shape ", source.shape(), " and index of shape ", index.shape(),
+                     " must have equal shapes");
   Tensor<S> y = Tensor<S>(x.shape(), std::span<const S>(x.data(), static_cast<std::size_t>(x.size())));
   S* out = detail::Access::data(y);
-  detail::for_each_gathered("scatter_add", x.shape(), axis, index, [&](Index i, Index to) { out[to] += source.data()[i]; });
+  detail::for_each_gathered("scatter_add", x.shape(), axis, index,
+                            [&](Index i, Index to) { out[to] += source.data()[i]; });
   return detail::record("scatter_add", std::move(y), detail::edge(x, [](const Tensor<S>& g) { return g; }),
                         detail::edge(source, [axis, index](const Tensor<S>& g) { return gather(g, axis, index); }));
 }
@@ -77,7 +81,8 @@ Tensor<S> add_rows(const Tensor<S>& x, const Shape& shape, int axis, const Tenso
 template <class S>
 Tensor<S> index_select(const Tensor<S>& x, int axis, const Tensor<Index>& index) {
   axis = x.shape().axis(axis, "index_select");
-  if (index.rank() != 1) fail<ShapeError>("index_select: index of shape ", index.shape(), ", expected a vector of positions");
+  if (index.rank() != 1)
+    fail<ShapeError>("index_select: index of shape ", index.shape(), ", expected a vector of positions");
   const Index n = x.size(axis), inner = x.shape().product(axis + 1, x.rank()), outer = x.shape().product(0, axis);
   Tensor<S> y = detail::Access::allocate<S>(x.shape().with(axis, index.size()));
   S* out = detail::Access::data(y);
@@ -86,7 +91,8 @@ Tensor<S> index_select(const Tensor<S>& x, int axis, const Tensor<Index>& index)
       std::copy_n(x.data() + (o * n + detail::checked_position("index_select", position, n)) * inner, inner, out);
       out += inner;
     }
-  return detail::record("index_select", std::move(y), detail::edge(x, [shape = x.shape(), axis, index](const Tensor<S>& g) {
+  return detail::record("index_select", std::move(y),
+                        detail::edge(x, [shape = x.shape(), axis, index](const Tensor<S>& g) {
                           return detail::add_rows(g, shape, axis, index);
                         }));
 }
@@ -105,7 +111,8 @@ Tensor<S> add_rows(const Tensor<S>& x, const Shape& shape, int axis, const Tenso
       for (Index j = 0; j < inner; ++j) out[j] += in[j];
       in += inner;
     }
-  return record("add_rows", std::move(y), edge(x, [axis, index](const Tensor<S>& g) { return index_select(g, axis, index); }));
+  return record("add_rows", std::move(y),
+                edge(x, [axis, index](const Tensor<S>& g) { return index_select(g, axis, index); }));
 }
 
 }  // namespace detail
@@ -152,15 +159,19 @@ Sorted<S> sort_rows(const Tensor<S>& x, Index keep, bool descending) {
 
 }  // namespace detail
 
-/// The last axis in ascending (or descending) order. Gradients flow to the values, not through the order; NaN comes last.
+/// The last axis in ascending (or descending) order. Gradients flow to the values, not through the order; NaN comes
+/// last.
 template <class S>
-Sorted<S> sort(const Tensor<S>& x, bool descending = false) { return detail::sort_rows(x, x.size(-1), descending); }
+Sorted<S> sort(const Tensor<S>& x, bool descending = false) {
+  return detail::sort_rows(x, x.size(-1), descending);
+}
 
 /// The k largest values of the last axis in descending order. Gradients flow to the values. Throws ValueError if k does
 /// not fit.
 template <class S>
 Sorted<S> top_k(const Tensor<S>& x, Index k) {
-  if (k < 0 || k > x.size(-1)) fail<ValueError>("top_k: k is ", k, ", but the last axis of shape ", x.shape(), " has length ", x.size(-1));
+  if (k < 0 || k > x.size(-1))
+    fail<ValueError>("top_k: k is ", k, ", but the last axis of shape ", x.shape(), " has length ", x.size(-1));
   return detail::sort_rows(x, k, true);
 }
 

@@ -31,7 +31,9 @@ Tensor<S> matmul_values(const Tensor<S>& a, const Tensor<S>& b, MatmulOptions t,
   return c;
 }
 
-inline Shape batch_axes(const Shape& shape) { return Shape(std::span<const Index>(shape.begin(), static_cast<std::size_t>(shape.rank() - 2))); }
+inline Shape batch_axes(const Shape& shape) {
+  return Shape(std::span<const Index>(shape.begin(), static_cast<std::size_t>(shape.rank() - 2)));
+}
 
 inline Shape with_matrix(const Shape& batch, Index rows, Index columns) {
   return batch.inserted(batch.rank(), rows).inserted(batch.rank() + 1, columns);
@@ -45,18 +47,23 @@ inline Shape with_matrix(const Shape& batch, Index rows, Index columns) {
 /// `transpose_a`, `transpose_b` read a factor as [.., k, m] or [.., n, k]. Throws ShapeError.
 template <class S>
 Tensor<S> matmul(const Tensor<S>& a, const Tensor<S>& b, MatmulOptions t = {}) {
-  if (a.rank() == 0 || b.rank() == 0) fail<ShapeError>("matmul: got shapes ", a.shape(), " and ", b.shape(), ", expected vectors or matrices; use * for scalars");
+  if (a.rank() == 0 || b.rank() == 0)
+    fail<ShapeError>("matmul: got shapes ", a.shape(), " and ", b.shape(),
+                     ", expected vectors or matrices; use * for scalars");
   if (a.rank() == 1) return squeeze(matmul(unsqueeze(a, 0), b, {false, t.transpose_b}), b.rank() == 1 ? 0 : -2);
   if (b.rank() == 1) return squeeze(matmul(a, unsqueeze(b, 1), {t.transpose_a, false}), -1);
   const Index m = a.size(t.transpose_a ? -1 : -2), k = a.size(t.transpose_a ? -2 : -1);
   const Index n = b.size(t.transpose_b ? -2 : -1), inner = b.size(t.transpose_b ? -1 : -2);
   if (k != inner)
-    fail<ShapeError>("matmul: shapes ", a.shape(), t.transpose_a ? " (transposed)" : "", " and ", b.shape(), t.transpose_b ? " (transposed)" : "",
-                     " do not fit: the inner lengths ", k, " and ", inner, " must be equal");
+    fail<ShapeError>("matmul: shapes ", a.shape(), t.transpose_a ? " (transposed)" : "", " and ", b.shape(),
+                     t.transpose_b ? " (transposed)" : "", " do not fit: the inner lengths ", k, " and ", inner,
+                     " must be equal");
   const Shape batch_a = detail::batch_axes(a.shape()), batch_b = detail::batch_axes(b.shape());
   const Shape batch = broadcast(batch_a, batch_b, "matmul");
-  const Shape full_a = detail::with_matrix(batch, a.size(-2), a.size(-1)), full_b = detail::with_matrix(batch, b.size(-2), b.size(-1));
-  if (!(a.shape() == full_a) || (batch_b.rank() > 0 && !(b.shape() == full_b))) return matmul(expand(a, full_a), expand(b, full_b), t);
+  const Shape full_a = detail::with_matrix(batch, a.size(-2), a.size(-1)),
+              full_b = detail::with_matrix(batch, b.size(-2), b.size(-1));
+  if (!(a.shape() == full_a) || (batch_b.rank() > 0 && !(b.shape() == full_b)))
+    return matmul(expand(a, full_a), expand(b, full_b), t);
   auto da = [=](const Tensor<S>& g) {
     return t.transpose_a ? matmul(b, g, {t.transpose_b, true}) : matmul(g, b, {false, !t.transpose_b});
   };
@@ -64,9 +71,11 @@ Tensor<S> matmul(const Tensor<S>& a, const Tensor<S>& b, MatmulOptions t = {}) {
     const bool merge = b.rank() == 2 && a.rank() > 2 && !t.transpose_a;  // one tall product instead of a sum of many
     const Shape tall = merge ? Shape{g.shape().product(0, g.rank() - 1), k} : a.shape();
     const Tensor<S> x = reshape(a, tall), y = merge ? reshape(g, tall.with(1, n)) : g;
-    return sum_to(t.transpose_b ? matmul(y, x, {true, t.transpose_a}) : matmul(x, y, {!t.transpose_a, false}), b.shape());
+    return sum_to(t.transpose_b ? matmul(y, x, {true, t.transpose_a}) : matmul(x, y, {!t.transpose_a, false}),
+                  b.shape());
   };
-  return detail::record("matmul", detail::matmul_values(a, b, t, detail::with_matrix(batch, m, n)), detail::edge(a, da), detail::edge(b, db));
+  return detail::record("matmul", detail::matmul_values(a, b, t, detail::with_matrix(batch, m, n)), detail::edge(a, da),
+                        detail::edge(b, db));
 }
 
 /// The activations that a dense layer can apply while its rows are still in the cache.
@@ -78,7 +87,8 @@ template <class S>
 void check_linear(const Tensor<S>& x, const Tensor<S>& weight, const Tensor<S>& bias) {
   if (weight.rank() != 2) fail<ShapeError>("linear: weight of shape ", weight.shape(), ", expected [out, in]");
   if (x.rank() < 1 || x.size(-1) != weight.size(1))
-    fail<ShapeError>("linear: input of shape ", x.shape(), ", expected [.., ", weight.size(1), "] for a weight of shape ", weight.shape());
+    fail<ShapeError>("linear: input of shape ", x.shape(), ", expected [.., ", weight.size(1),
+                     "] for a weight of shape ", weight.shape());
   if (bias.size() > 0 && !(bias.shape() == Shape{weight.size(0)}))
     fail<ShapeError>("linear: bias of shape ", bias.shape(), ", expected [", weight.size(0), "]");
 }
@@ -92,7 +102,9 @@ Tensor<S> record_linear(Tensor<S> values, const Tensor<S>& x, const Tensor<S>& w
     const Index rows = x.shape().product(0, x.rank() - 1);
     return matmul(reshape(g, Shape{rows, out}), reshape(x, Shape{rows, in}), {.transpose_a = true});
   };
-  auto db = [shape = bias.shape()](const Tensor<S>& g) { return shape.size() ? sum_to(g, shape) : Tensor<S>::zeros(shape); };
+  auto db = [shape = bias.shape()](const Tensor<S>& g) {
+    return shape.size() ? sum_to(g, shape) : Tensor<S>::zeros(shape);
+  };
   return record("linear", std::move(values), edge(x, dx), edge(weight, dw), edge(bias, db));
 }
 
@@ -105,31 +117,47 @@ const S* data_or_null(const Tensor<S>& x) {
 template <class S>
 struct ActivationLoops {
   const char* name;
-  bool from_output;                                  // the slope follows from the output alone
-  void (*values)(Index n, S* out, const S* in);      // may run in place
+  bool from_output;                              // the slope follows from the output alone
+  void (*values)(Index n, S* out, const S* in);  // may run in place
   Tensor<S> (*slope)(const Tensor<S>& cotangent, const Tensor<S>& v);
 };
 
 template <class F, class S>
 void activation_values(Index n, S* out, const S* in) {
-  vectorized_unless_double<S>([=] { map_loop([](S x) { return F{}.value(x); }, n, out, in); });
+  vectorized_unless_double<S>([=] {
+    constexpr Index strip = 256;  // copied, so that the loop may take it that its arrays do not overlap
+    S copy[strip];
+    for (Index i = 0; i < n; i += strip) {
+      const Index m = std::min(strip, n - i);
+      for (Index j = 0; j < m; ++j) copy[j] = in[i + j];
+      map_loop([](S x) { return F{}.value(x); }, m, out + i, copy);
+    }
+  });
 }
 
 template <class F, class S>
 ActivationLoops<S> activation_loops(const char* name) {
-  return {name, F::from_output, activation_values<F, S>, [](const Tensor<S>& g, const Tensor<S>& v) { return times_slope("activation", F{}, g, v); }};
+  return {name, F::from_output, activation_values<F, S>,
+          [](const Tensor<S>& g, const Tensor<S>& v) { return times_slope("activation", F{}, g, v); }};
 }
 
 template <class S>
 ActivationLoops<S> activation_loops(Activation activation) {
   switch (activation) {
-    case Activation::none: break;
-    case Activation::relu: return activation_loops<Relu, S>("relu");
-    case Activation::tanh: return activation_loops<Tanh, S>("tanh");
-    case Activation::sigmoid: return activation_loops<Sigmoid, S>("sigmoid");
-    case Activation::softplus: return activation_loops<Softplus, S>("softplus");
-    case Activation::silu: return activation_loops<Silu, S>("silu");
-    case Activation::gelu: return activation_loops<Gelu, S>("gelu");
+    case Activation::none:
+      break;
+    case Activation::relu:
+      return activation_loops<Relu, S>("relu");
+    case Activation::tanh:
+      return activation_loops<Tanh, S>("tanh");
+    case Activation::sigmoid:
+      return activation_loops<Sigmoid, S>("sigmoid");
+    case Activation::softplus:
+      return activation_loops<Softplus, S>("softplus");
+    case Activation::silu:
+      return activation_loops<Silu, S>("silu");
+    case Activation::gelu:
+      return activation_loops<Gelu, S>("gelu");
   }
   return {};
 }
@@ -147,21 +175,25 @@ Tensor<S> linear_activated(Activation activation, const Tensor<S>& x, const Tens
     S *const to = Access::data(y), *const from = Access::data(z);
     const GemmOptions options{.transpose_b = true};
     if (activation == Activation::relu)
-      gemm(rows, out, in, data_or_null(x), in, data_or_null(weight), in, to, out, options, data_or_null(bias), Epilogue::relu);
+      gemm(rows, out, in, data_or_null(x), in, data_or_null(weight), in, to, out, options, data_or_null(bias),
+           Epilogue::relu);
     else
-      gemm_rows(rows, out, in, data_or_null(x), in, data_or_null(weight), in, from, out, options, data_or_null(bias), Epilogue::none,
+      gemm_rows(rows, out, in, data_or_null(x), in, data_or_null(weight), in, from, out, options, data_or_null(bias),
+                Epilogue::none,
                 [=](Index first, Index last) { f.values((last - first) * out, to + first * out, from + first * out); });
   }
   if (nan_check_flag()) check_finite("linear", y);
   z = record_linear(f.from_output ? Access::shell(z) : z, x, weight, bias);
   if (f.from_output)
-    return record(f.name, std::move(y), edge(z, [slope = f.slope](const Tensor<S>& g, const Tensor<S>& v) { return slope(g, v); }));
+    return record(f.name, std::move(y),
+                  edge(z, [slope = f.slope](const Tensor<S>& g, const Tensor<S>& v) { return slope(g, v); }));
   return record(f.name, std::move(y), edge(z, [slope = f.slope, z](const Tensor<S>& g) { return slope(g, z); }));
 }
 
 }  // namespace detail
 
-/// The dense layer x W^T + b: x [.., in], weight [out, in], bias [out] (or empty: none) -> [.., out]. Throws ShapeError.
+/// The dense layer x W^T + b: x [.., in], weight [out, in], bias [out] (or empty: none) -> [.., out]. Throws
+/// ShapeError.
 template <class S>
 Tensor<S> linear(const Tensor<S>& x, const Tensor<S>& weight, const Tensor<S>& bias) {
   detail::check_linear(x, weight, bias);
@@ -169,8 +201,8 @@ Tensor<S> linear(const Tensor<S>& x, const Tensor<S>& weight, const Tensor<S>& b
   const Shape shape = x.shape().with(-1, out);
   Tensor<S> y = detail::Access::allocate<S>(shape);
   if (!y.empty())
-    detail::gemm(y.size() / out, out, in, detail::data_or_null(x), in, detail::data_or_null(weight), in, detail::Access::data(y), out,
-                 detail::GemmOptions{.transpose_b = true}, detail::data_or_null(bias));
+    detail::gemm(y.size() / out, out, in, detail::data_or_null(x), in, detail::data_or_null(weight), in,
+                 detail::Access::data(y), out, detail::GemmOptions{.transpose_b = true}, detail::data_or_null(bias));
   if (detail::nan_check_flag()) detail::check_finite("linear", y);
   return detail::record_linear(std::move(y), x, weight, bias);
 }
@@ -189,10 +221,15 @@ Tensor<S> activate(const Tensor<S>& x, Activation activation) {
   if (activation == Activation::none) return x;
   const detail::ActivationLoops<S> f = detail::activation_loops<S>(activation);
   Tensor<S> y = detail::Access::allocate<S>(x.shape());
-  parallel_for(x.size(), detail::elementwise_grain, [&](Index begin, Index end) { f.values(end - begin, detail::Access::data(y) + begin, x.data() + begin); });
+  parallel_for(x.size(), detail::elementwise_grain, [&](Index begin, Index end) {
+    f.values(end - begin, detail::Access::data(y) + begin, x.data() + begin);
+  });
   if (f.from_output)
-    return detail::record(f.name, std::move(y), detail::edge(x, [slope = f.slope](const Tensor<S>& g, const Tensor<S>& v) { return slope(g, v); }));
-  return detail::record(f.name, std::move(y), detail::edge(x, [slope = f.slope, x](const Tensor<S>& g) { return slope(g, x); }));
+    return detail::record(
+        f.name, std::move(y),
+        detail::edge(x, [slope = f.slope](const Tensor<S>& g, const Tensor<S>& v) { return slope(g, v); }));
+  return detail::record(f.name, std::move(y),
+                        detail::edge(x, [slope = f.slope, x](const Tensor<S>& g) { return slope(g, x); }));
 }
 
 }  // namespace pushforward

@@ -10,7 +10,8 @@ namespace pushforward {
 template <class S = float>
 Tensor<S> uniform(const Shape& shape, Rng& rng, double low = 0, double high = 1) {
   if (!(low <= high)) fail<ValueError>("uniform: the bounds are ", low, " and ", high, ", expected low <= high");
-  return Tensor<S>::build(shape, [&](S* out) { detail::fill_uniform(out, shape.size(), static_cast<S>(low), static_cast<S>(high), rng); });
+  return Tensor<S>::build(
+      shape, [&](S* out) { detail::fill_uniform(out, shape.size(), static_cast<S>(low), static_cast<S>(high), rng); });
 }
 
 /// Normal draws with mean 0 and variance 1.
@@ -44,28 +45,36 @@ void check_each(const char* operation, const Tensor<S>& x, const Valid& valid, c
 /// 1 with probability p, else 0, for each p. Throws ValueError for a p outside of [0, 1].
 template <class S>
 Tensor<S> bernoulli(const Tensor<S>& p, Rng& rng) {
-  detail::check_each("bernoulli", p, [](S x) { return x >= S(0) && x <= S(1); }, "a probability between 0 and 1");
+  detail::check_each(
+      "bernoulli", p, [](S x) { return x >= S(0) && x <= S(1); }, "a probability between 0 and 1");
   return Tensor<S>::build(p.shape(), [&](S* out) { detail::fill_bernoulli(out, p.data(), p.size(), rng); });
 }
 
-/// One category per row of `logits` [.., k] (unnormalized log-probabilities), by the Gumbel-max trick; k becomes dropped.
+/// One category per row of `logits` [.., k] (unnormalized log-probabilities), by the Gumbel-max trick; k becomes
+/// dropped.
 template <class S>
 Tensor<Index> categorical(const Tensor<S>& logits, Rng& rng) {
-  detail::check_each("categorical", logits, [](S x) { return x == x && x != std::numeric_limits<S>::infinity(); }, "a log-probability below infinity");
+  detail::check_each(
+      "categorical", logits, [](S x) { return x == x && x != std::numeric_limits<S>::infinity(); },
+      "a log-probability below infinity");
   return argmax(stop_gradient(logits) + gumbel<S>(logits.shape(), rng), -1);
 }
 
 /// Gamma draws of shape parameter `alpha` and rate 1 (Marsaglia and Tsang 2000). Throws ValueError unless alpha > 0.
 template <class S>
 Tensor<S> gamma(const Tensor<S>& alpha, Rng& rng) {
-  detail::check_each("gamma", alpha, [](S x) { return x > S(0) && x <= std::numeric_limits<S>::max(); }, "a positive finite shape parameter");
+  detail::check_each(
+      "gamma", alpha, [](S x) { return x > S(0) && x <= std::numeric_limits<S>::max(); },
+      "a positive finite shape parameter");
   return Tensor<S>::build(alpha.shape(), [&](S* out) { detail::fill_gamma(out, alpha.data(), alpha.size(), rng); });
 }
 
 /// The logarithm of gamma draws, finite also where a small `alpha` makes the draw itself vanish.
 template <class S>
 Tensor<S> log_gamma_draw(const Tensor<S>& alpha, Rng& rng) {
-  detail::check_each("gamma", alpha, [](S x) { return x > S(0) && x <= std::numeric_limits<S>::max(); }, "a positive finite shape parameter");
+  detail::check_each(
+      "gamma", alpha, [](S x) { return x > S(0) && x <= std::numeric_limits<S>::max(); },
+      "a positive finite shape parameter");
   return Tensor<S>::build(alpha.shape(), [&](S* out) { detail::fill_log_gamma(out, alpha.data(), alpha.size(), rng); });
 }
 

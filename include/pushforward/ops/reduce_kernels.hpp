@@ -15,20 +15,28 @@ struct Plus {
   template <class S>
   static constexpr S identity = S(0);
   template <class S>
-  static constexpr S combine(S a, S b) { return a + b; }
+  static constexpr S combine(S a, S b) {
+    return a + b;
+  }
 };
 struct Larger {
   template <class S>
-  static constexpr S identity = std::is_integral_v<S> ? std::numeric_limits<S>::lowest() : -std::numeric_limits<S>::infinity();
+  static constexpr S identity = std::is_integral_v<S> ? std::numeric_limits<S>::lowest()
+                                                      : -std::numeric_limits<S>::infinity();
   // NaN wins, as everywhere.
   template <class S>
-  static constexpr S combine(S a, S b) { return a > b || a != a ? a : b; }
+  static constexpr S combine(S a, S b) {
+    return a > b || a != a ? a : b;
+  }
 };
 struct Smaller {
   template <class S>
-  static constexpr S identity = std::is_integral_v<S> ? std::numeric_limits<S>::max() : std::numeric_limits<S>::infinity();
+  static constexpr S identity = std::is_integral_v<S> ? std::numeric_limits<S>::max()
+                                                      : std::numeric_limits<S>::infinity();
   template <class S>
-  static constexpr S combine(S a, S b) { return a < b || a != a ? a : b; }
+  static constexpr S combine(S a, S b) {
+    return a < b || a != a ? a : b;
+  }
 };
 
 // One contiguous run: 64 partial results side by side, as vector registers want it, then pairwise.
@@ -62,9 +70,10 @@ S reduce_long(const S* x, Index n) {
   std::vector<S> part(static_cast<std::size_t>(chunks));
   parallel_for(chunks, 8, [&](Index begin, Index end) {
     for (Index c = begin; c < end; ++c)
-      part[static_cast<std::size_t>(c)] = vectorized([run = x + c * reduce_chunk, m = std::min(reduce_chunk, n - c * reduce_chunk)] {
-        return reduce_run<Op>(run, m);
-      });
+      part[static_cast<std::size_t>(c)] =
+          vectorized([run = x + c * reduce_chunk, m = std::min(reduce_chunk, n - c * reduce_chunk)] {
+            return reduce_run<Op>(run, m);
+          });
   });
   return vectorized([run = part.data(), chunks] { return reduce_run<Op>(run, chunks); });
 }
@@ -97,7 +106,8 @@ PUSHFORWARD_INLINE void reduce_columns_loop(const S* __restrict x, Index rows, I
   for (; i + 8 <= rows; i += 8) {
     const S* __restrict row = x + i * stride;
     for (Index j = first; j < last; ++j) {
-      const S low = Op::combine(Op::combine(row[j], row[j + stride]), Op::combine(row[j + 2 * stride], row[j + 3 * stride]));
+      const S low =
+          Op::combine(Op::combine(row[j], row[j + stride]), Op::combine(row[j + 2 * stride], row[j + 3 * stride]));
       const S high = Op::combine(Op::combine(row[j + 4 * stride], row[j + 5 * stride]),
                                  Op::combine(row[j + 6 * stride], row[j + 7 * stride]));
       out[j] = Op::combine(out[j], Op::combine(low, high));
@@ -126,8 +136,8 @@ void reduce_columns(const S* x, Index rows, Index columns, S* out) {
   parallel_for(blocks, std::max(Index{1}, elementwise_grain / (column_rows * columns)), [=](Index begin, Index end) {
     for (Index b = begin; b < end; ++b)
       vectorized([=] {
-        reduce_columns_loop<Op>(x + b * column_rows * columns, std::min(column_rows, rows - b * column_rows), columns, 0,
-                                columns, parts + b * columns);
+        reduce_columns_loop<Op>(x + b * column_rows * columns, std::min(column_rows, rows - b * column_rows), columns,
+                                0, columns, parts + b * columns);
       });
   });
   reduce_columns<Op>(parts, blocks, columns, out);
@@ -141,7 +151,8 @@ void reduce_middle(const S* x, Index outer, Index n, Index inner, S* out) {
   const Index grain = std::max(Index{1}, elementwise_grain / std::max(Index{1}, n * inner));
   parallel_for(outer, grain, [=](Index begin, Index end) {
     vectorized([=] {
-      for (Index o = begin; o < end; ++o) reduce_columns_loop<Op>(x + o * n * inner, n, inner, 0, inner, out + o * inner);
+      for (Index o = begin; o < end; ++o)
+        reduce_columns_loop<Op>(x + o * n * inner, n, inner, 0, inner, out + o * inner);
     });
   });
 }

@@ -17,7 +17,8 @@ struct Reduction {
   Reduction(const Shape& shape, const std::vector<int>& axes, const char* name) {
     for (int axis : axes) {
       const int i = shape.axis(axis, name);
-      if (reduced[i]) fail<ValueError>(name, ": axis ", axis, " of shape ", shape, " is named twice, expected each axis once");
+      if (reduced[i])
+        fail<ValueError>(name, ": axis ", axis, " of shape ", shape, " is named twice, expected each axis once");
       reduced[i] = true;
     }
     finish(shape);
@@ -58,13 +59,15 @@ Tensor<S> reduce_values(const Tensor<S>& x, const Reduction& r) {
 template <class S>
 Tensor<S> sum_over(const Tensor<S>& x, const Reduction& r, bool keep_axes) {
   const Tensor<S> y = reduce_values<Plus>(x, r);
-  return record("sum", Access::view(y, keep_axes ? r.kept : r.dropped),
-                edge(x, [from = x.shape(), kept = r.kept](const Tensor<S>& g) { return expand(reshape(g, kept), from); }));
+  return record(
+      "sum", Access::view(y, keep_axes ? r.kept : r.dropped),
+      edge(x, [from = x.shape(), kept = r.kept](const Tensor<S>& g) { return expand(reshape(g, kept), from); }));
 }
 
 template <class Op, class S>
 Tensor<S> extremum_over(const char* name, const Tensor<S>& x, const Reduction& r, bool keep_axes) {
-  if (r.count == 0) fail<ShapeError>(name, ": the reduced axes of shape ", x.shape(), " have no elements, expected at least one");
+  if (r.count == 0)
+    fail<ShapeError>(name, ": the reduced axes of shape ", x.shape(), " have no elements, expected at least one");
   const Tensor<S> y = reduce_values<Op>(x, r);
   auto rule = [x, y, r](const Tensor<S>& g) {
     const Tensor<S> hits = equal(stop_gradient(x), y);  // equal winners share the gradient
@@ -116,53 +119,102 @@ Tensor<S> logsumexp_over(const Tensor<S>& x, const Reduction& r, bool keep_axes)
 
 /// The sum of all elements, of shape []; or over `axes` (negative from the end), which are dropped unless `keep_axes`.
 template <class S>
-Tensor<S> sum(const Tensor<S>& x) { return detail::sum_over(x, detail::Reduction(x.shape()), false); }
+Tensor<S> sum(const Tensor<S>& x) {
+  return detail::sum_over(x, detail::Reduction(x.shape()), false);
+}
 template <class S>
-Tensor<S> sum(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) { return detail::sum_over(x, detail::Reduction(x.shape(), axes, "sum"), keep_axes); }
+Tensor<S> sum(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) {
+  return detail::sum_over(x, detail::Reduction(x.shape(), axes, "sum"), keep_axes);
+}
 template <class S>
-Tensor<S> sum(const Tensor<S>& x, int axis, bool keep_axes = false) { return sum(x, std::vector<int>{axis}, keep_axes); }
+Tensor<S> sum(const Tensor<S>& x, int axis, bool keep_axes = false) {
+  return sum(x, std::vector<int>{axis}, keep_axes);
+}
+template <class S>
+Tensor<S> sum(const Tensor<S>& x, std::initializer_list<int> axes, bool keep_axes = false) {
+  return sum(x, std::vector<int>(axes), keep_axes);
+}
 
 /// The mean of all elements or over `axes`. Over no elements it is NaN.
 template <class S>
-Tensor<S> mean(const Tensor<S>& x) { return sum(x) / static_cast<S>(x.size()); }
+Tensor<S> mean(const Tensor<S>& x) {
+  return sum(x) / static_cast<S>(x.size());
+}
 template <class S>
 Tensor<S> mean(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) {
   const Index count = detail::Reduction(x.shape(), axes, "mean").count;
   return sum(x, axes, keep_axes) / static_cast<S>(count);
 }
 template <class S>
-Tensor<S> mean(const Tensor<S>& x, int axis, bool keep_axes = false) { return mean(x, std::vector<int>{axis}, keep_axes); }
+Tensor<S> mean(const Tensor<S>& x, int axis, bool keep_axes = false) {
+  return mean(x, std::vector<int>{axis}, keep_axes);
+}
+template <class S>
+Tensor<S> mean(const Tensor<S>& x, std::initializer_list<int> axes, bool keep_axes = false) {
+  return mean(x, std::vector<int>(axes), keep_axes);
+}
 
 /// The product of all elements or over `axes`; its gradients are right where elements are 0, too.
 template <class S>
-Tensor<S> prod(const Tensor<S>& x) { return detail::product_over(x, detail::Reduction(x.shape()), false); }
+Tensor<S> prod(const Tensor<S>& x) {
+  return detail::product_over(x, detail::Reduction(x.shape()), false);
+}
 template <class S>
-Tensor<S> prod(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) { return detail::product_over(x, detail::Reduction(x.shape(), axes, "prod"), keep_axes); }
+Tensor<S> prod(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) {
+  return detail::product_over(x, detail::Reduction(x.shape(), axes, "prod"), keep_axes);
+}
 template <class S>
-Tensor<S> prod(const Tensor<S>& x, int axis, bool keep_axes = false) { return prod(x, std::vector<int>{axis}, keep_axes); }
+Tensor<S> prod(const Tensor<S>& x, int axis, bool keep_axes = false) {
+  return prod(x, std::vector<int>{axis}, keep_axes);
+}
+template <class S>
+Tensor<S> prod(const Tensor<S>& x, std::initializer_list<int> axes, bool keep_axes = false) {
+  return prod(x, std::vector<int>(axes), keep_axes);
+}
 
 /// The largest element, of all or over `axes`; equal winners share the gradient. Throws ShapeError over no elements.
 template <class S>
-Tensor<S> max(const Tensor<S>& x) { return detail::extremum_over<detail::Larger>("max", x, detail::Reduction(x.shape()), false); }
+Tensor<S> max(const Tensor<S>& x) {
+  return detail::extremum_over<detail::Larger>("max", x, detail::Reduction(x.shape()), false);
+}
 template <class S>
-Tensor<S> max(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) { return detail::extremum_over<detail::Larger>("max", x, detail::Reduction(x.shape(), axes, "max"), keep_axes); }
+Tensor<S> max(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) {
+  return detail::extremum_over<detail::Larger>("max", x, detail::Reduction(x.shape(), axes, "max"), keep_axes);
+}
 template <class S>
-Tensor<S> max(const Tensor<S>& x, int axis, bool keep_axes = false) { return max(x, std::vector<int>{axis}, keep_axes); }
+Tensor<S> max(const Tensor<S>& x, int axis, bool keep_axes = false) {
+  return max(x, std::vector<int>{axis}, keep_axes);
+}
+template <class S>
+Tensor<S> max(const Tensor<S>& x, std::initializer_list<int> axes, bool keep_axes = false) {
+  return max(x, std::vector<int>(axes), keep_axes);
+}
 
 /// The smallest element, of all or over `axes`; equal winners share the gradient. Throws ShapeError over no elements.
 template <class S>
-Tensor<S> min(const Tensor<S>& x) { return detail::extremum_over<detail::Smaller>("min", x, detail::Reduction(x.shape()), false); }
+Tensor<S> min(const Tensor<S>& x) {
+  return detail::extremum_over<detail::Smaller>("min", x, detail::Reduction(x.shape()), false);
+}
 template <class S>
-Tensor<S> min(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) { return detail::extremum_over<detail::Smaller>("min", x, detail::Reduction(x.shape(), axes, "min"), keep_axes); }
+Tensor<S> min(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) {
+  return detail::extremum_over<detail::Smaller>("min", x, detail::Reduction(x.shape(), axes, "min"), keep_axes);
+}
 template <class S>
-Tensor<S> min(const Tensor<S>& x, int axis, bool keep_axes = false) { return min(x, std::vector<int>{axis}, keep_axes); }
+Tensor<S> min(const Tensor<S>& x, int axis, bool keep_axes = false) {
+  return min(x, std::vector<int>{axis}, keep_axes);
+}
+template <class S>
+Tensor<S> min(const Tensor<S>& x, std::initializer_list<int> axes, bool keep_axes = false) {
+  return min(x, std::vector<int>(axes), keep_axes);
+}
 
 /// The position of the largest element along one axis, which is dropped; the first of equal ones, or of NaN.
 template <class S>
 Tensor<Index> argmax(const Tensor<S>& x, int axis = -1) {
   axis = x.shape().axis(axis, "argmax");
   const Index n = x.size(axis), inner = x.shape().product(axis + 1, x.rank());
-  if (n == 0) fail<ShapeError>("argmax: axis ", axis, " of shape ", x.shape(), " has no elements, expected at least one");
+  if (n == 0)
+    fail<ShapeError>("argmax: axis ", axis, " of shape ", x.shape(), " has no elements, expected at least one");
   return Tensor<Index>::generate(x.shape().without(axis), [&](Index at) {
     const S* line = x.data() + at / inner * n * inner + at % inner;
     Index best = 0;
@@ -176,13 +228,23 @@ Tensor<Index> argmax(const Tensor<S>& x, int axis = -1) {
 template <class S>
 Tensor<S> var(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false, int correction = 0) {
   const Index count = detail::Reduction(x.shape(), axes, "var").count;
-  if (count <= correction) fail<ShapeError>("var: ", count, " elements with correction ", correction, "; expected more elements than the correction");
+  if (count <= correction)
+    fail<ShapeError>("var: ", count, " elements with correction ", correction,
+                     "; expected more elements than the correction");
   return sum(square(x - mean(x, axes, true)), axes, keep_axes) / static_cast<S>(count - correction);
 }
 template <class S>
-Tensor<S> var(const Tensor<S>& x, int axis, bool keep_axes = false, int correction = 0) { return var(x, std::vector<int>{axis}, keep_axes, correction); }
+Tensor<S> var(const Tensor<S>& x, int axis, bool keep_axes = false, int correction = 0) {
+  return var(x, std::vector<int>{axis}, keep_axes, correction);
+}
 template <class S>
-Tensor<S> var(const Tensor<S>& x) { return mean(square(x - mean(x))); }
+Tensor<S> var(const Tensor<S>& x, std::initializer_list<int> axes, bool keep_axes = false, int correction = 0) {
+  return var(x, std::vector<int>(axes), keep_axes, correction);
+}
+template <class S>
+Tensor<S> var(const Tensor<S>& x) {
+  return mean(square(x - mean(x)));
+}
 
 namespace detail {
 
@@ -197,26 +259,50 @@ Tensor<S> norm_of_squares(const Tensor<S>& squares) {
 
 /// The Euclidean norm of all elements or over `axes`; its gradient at 0 is 0.
 template <class S>
-Tensor<S> norm(const Tensor<S>& x) { return detail::norm_of_squares(sum(square(x))); }
+Tensor<S> norm(const Tensor<S>& x) {
+  return detail::norm_of_squares(sum(square(x)));
+}
 template <class S>
-Tensor<S> norm(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) { return detail::norm_of_squares(sum(square(x), axes, keep_axes)); }
+Tensor<S> norm(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) {
+  return detail::norm_of_squares(sum(square(x), axes, keep_axes));
+}
 template <class S>
-Tensor<S> norm(const Tensor<S>& x, int axis, bool keep_axes = false) { return norm(x, std::vector<int>{axis}, keep_axes); }
+Tensor<S> norm(const Tensor<S>& x, int axis, bool keep_axes = false) {
+  return norm(x, std::vector<int>{axis}, keep_axes);
+}
+template <class S>
+Tensor<S> norm(const Tensor<S>& x, std::initializer_list<int> axes, bool keep_axes = false) {
+  return norm(x, std::vector<int>(axes), keep_axes);
+}
 
 /// log sum exp(x) of all elements or over `axes`, without overflow; -inf over nothing or over only -inf.
 template <class S>
-Tensor<S> logsumexp(const Tensor<S>& x) { return detail::logsumexp_over(x, detail::Reduction(x.shape()), false); }
+Tensor<S> logsumexp(const Tensor<S>& x) {
+  return detail::logsumexp_over(x, detail::Reduction(x.shape()), false);
+}
 template <class S>
-Tensor<S> logsumexp(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) { return detail::logsumexp_over(x, detail::Reduction(x.shape(), axes, "logsumexp"), keep_axes); }
+Tensor<S> logsumexp(const Tensor<S>& x, const std::vector<int>& axes, bool keep_axes = false) {
+  return detail::logsumexp_over(x, detail::Reduction(x.shape(), axes, "logsumexp"), keep_axes);
+}
 template <class S>
-Tensor<S> logsumexp(const Tensor<S>& x, int axis, bool keep_axes = false) { return logsumexp(x, std::vector<int>{axis}, keep_axes); }
+Tensor<S> logsumexp(const Tensor<S>& x, int axis, bool keep_axes = false) {
+  return logsumexp(x, std::vector<int>{axis}, keep_axes);
+}
+template <class S>
+Tensor<S> logsumexp(const Tensor<S>& x, std::initializer_list<int> axes, bool keep_axes = false) {
+  return logsumexp(x, std::vector<int>(axes), keep_axes);
+}
 
 /// x - logsumexp(x) along one axis: the logarithm of softmax, exact where softmax underflows.
 template <class S>
-Tensor<S> log_softmax(const Tensor<S>& x, int axis = -1) { return x - logsumexp(x, axis, true); }
+Tensor<S> log_softmax(const Tensor<S>& x, int axis = -1) {
+  return x - logsumexp(x, axis, true);
+}
 /// exp(x) / sum exp(x) along one axis.
 template <class S>
-Tensor<S> softmax(const Tensor<S>& x, int axis = -1) { return exp(log_softmax(x, axis)); }
+Tensor<S> softmax(const Tensor<S>& x, int axis = -1) {
+  return exp(log_softmax(x, axis));
+}
 
 namespace detail {
 
@@ -232,13 +318,16 @@ Tensor<S> cumulative_sum(const Tensor<S>& x, int axis, bool backwards) {
       for (Index j = 0; j < inner; ++j) out[i * inner + j] = in[i * inner + j] + (k ? out[before * inner + j] : S(0));
     }
   }
-  return record("cumsum", std::move(y), edge(x, [=](const Tensor<S>& g) { return cumulative_sum(g, axis, !backwards); }));
+  return record("cumsum", std::move(y),
+                edge(x, [=](const Tensor<S>& g) { return cumulative_sum(g, axis, !backwards); }));
 }
 
 }  // namespace detail
 
 /// Running sums along one axis: y[i] = x[0] + ... + x[i].
 template <class S>
-Tensor<S> cumsum(const Tensor<S>& x, int axis = -1) { return detail::cumulative_sum(x, x.shape().axis(axis, "cumsum"), false); }
+Tensor<S> cumsum(const Tensor<S>& x, int axis = -1) {
+  return detail::cumulative_sum(x, x.shape().axis(axis, "cumsum"), false);
+}
 
 }  // namespace pushforward

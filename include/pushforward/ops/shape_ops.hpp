@@ -89,7 +89,8 @@ Tensor<S> reshape(const Tensor<S>& x, std::initializer_list<Index> lengths);
 template <class S>
 Tensor<S> reshape(const Tensor<S>& x, const Shape& shape) {
   if (shape.size() != x.size())
-    fail<ShapeError>("reshape: shape ", x.shape(), " has ", x.size(), " elements, ", shape, " has ", shape.size(), "; they must be equal");
+    fail<ShapeError>("reshape: shape ", x.shape(), " has ", x.size(), " elements, ", shape, " has ", shape.size(),
+                     "; they must be equal");
   if (x.shape() == shape) return x;
   return detail::record("reshape", detail::Access::view(x, shape),
                         detail::edge(x, [from = x.shape()](const Tensor<S>& g) { return reshape(g, from); }));
@@ -107,7 +108,8 @@ Tensor<S> reshape(const Tensor<S>& x, std::initializer_list<Index> lengths) {
     axes[static_cast<std::size_t>(inferred)] = 1;
     const Index known = Shape(std::span<const Index>(axes)).size();
     if (known == 0 || x.size() % known != 0)
-      fail<ShapeError>("reshape: ", x.size(), " elements of shape ", x.shape(), " cannot be split by the known lengths (product ", known, ")");
+      fail<ShapeError>("reshape: ", x.size(), " elements of shape ", x.shape(),
+                       " cannot be split by the known lengths (product ", known, ")");
     axes[static_cast<std::size_t>(inferred)] = x.size() / known;
   }
   return reshape(x, Shape(std::span<const Index>(axes)));
@@ -115,14 +117,19 @@ Tensor<S> reshape(const Tensor<S>& x, std::initializer_list<Index> lengths) {
 
 /// All axes merged into one: shape [x.size()].
 template <class S>
-Tensor<S> flatten(const Tensor<S>& x) { return reshape(x, Shape{x.size()}); }
+Tensor<S> flatten(const Tensor<S>& x) {
+  return reshape(x, Shape{x.size()});
+}
 /// A new axis of length 1 before axis `axis`; -1 appends it.
 template <class S>
-Tensor<S> unsqueeze(const Tensor<S>& x, int axis) { return reshape(x, x.shape().inserted(axis < 0 ? axis + x.rank() + 1 : axis, 1)); }
+Tensor<S> unsqueeze(const Tensor<S>& x, int axis) {
+  return reshape(x, x.shape().inserted(axis < 0 ? axis + x.rank() + 1 : axis, 1));
+}
 /// Without the axis `axis`, which must have length 1.
 template <class S>
 Tensor<S> squeeze(const Tensor<S>& x, int axis) {
-  if (x.size(axis) != 1) fail<ShapeError>("squeeze: axis ", axis, " of shape ", x.shape(), " has length ", x.size(axis), ", expected 1");
+  if (x.size(axis) != 1)
+    fail<ShapeError>("squeeze: axis ", axis, " of shape ", x.shape(), " has length ", x.size(axis), ", expected 1");
   return reshape(x, x.shape().without(axis));
 }
 
@@ -137,14 +144,16 @@ Tensor<S> permute(const Tensor<S>& x, std::vector<int> order) {
   for (int i = 0; i < x.rank(); ++i) {
     int& axis = order[static_cast<std::size_t>(i)];
     axis = x.shape().axis(axis, "permute");
-    if (inverse[static_cast<std::size_t>(axis)] != -1) fail<ValueError>("permute: axis ", axis, " is named twice; expected each axis once");
+    if (inverse[static_cast<std::size_t>(axis)] != -1)
+      fail<ValueError>("permute: axis ", axis, " is named twice; expected each axis once");
     inverse[static_cast<std::size_t>(axis)] = i;
     walk.shape = walk.shape.with(i, x.size(axis));
     walk.stride[i] = from.stride[axis];
   }
   Tensor<S> y = detail::Access::allocate<S>(walk.shape);
   const int rank = x.rank();
-  const bool swaps_last = rank >= 2 && order[static_cast<std::size_t>(rank) - 1] == rank - 2 && order[static_cast<std::size_t>(rank) - 2] == rank - 1;
+  const bool swaps_last = rank >= 2 && order[static_cast<std::size_t>(rank) - 1] == rank - 2 &&
+                          order[static_cast<std::size_t>(rank) - 2] == rank - 1;
   bool others_stay = true;
   for (int i = 0; i + 2 < rank; ++i) others_stay &= order[static_cast<std::size_t>(i)] == i;
   if (swaps_last && others_stay) {
@@ -154,7 +163,8 @@ Tensor<S> permute(const Tensor<S>& x, std::vector<int> order) {
   } else {
     detail::read_walk(walk, x.data(), detail::Access::data(y));
   }
-  return detail::record("permute", std::move(y), detail::edge(x, [inverse](const Tensor<S>& g) { return permute(g, inverse); }));
+  return detail::record("permute", std::move(y),
+                        detail::edge(x, [inverse](const Tensor<S>& g) { return permute(g, inverse); }));
 }
 
 /// Axes i and j swapped; by default the last two.
@@ -162,7 +172,8 @@ template <class S>
 Tensor<S> transpose(const Tensor<S>& x, int i = -2, int j = -1) {
   std::vector<int> order(static_cast<std::size_t>(x.rank()));
   std::iota(order.begin(), order.end(), 0);
-  std::swap(order[static_cast<std::size_t>(x.shape().axis(i, "transpose"))], order[static_cast<std::size_t>(x.shape().axis(j, "transpose"))]);
+  std::swap(order[static_cast<std::size_t>(x.shape().axis(i, "transpose"))],
+            order[static_cast<std::size_t>(x.shape().axis(j, "transpose"))]);
   return permute(x, order);
 }
 
@@ -195,7 +206,8 @@ Tensor<S> take_range(const Tensor<S>& x, const AxisRange& range) {
     y = Access::allocate<S>(walk.shape);
     read_walk(walk, x.data(), Access::data(y));
   }
-  return record("slice", std::move(y), edge(x, [shape = x.shape(), range](const Tensor<S>& g) { return place_range(g, shape, range); }));
+  return record("slice", std::move(y),
+                edge(x, [shape = x.shape(), range](const Tensor<S>& g) { return place_range(g, shape, range); }));
 }
 
 // Zeros of `shape` with `x` in the places of the range: the adjoint of take_range.
@@ -208,8 +220,8 @@ Tensor<S> place_range(const Tensor<S>& x, const Shape& shape, const AxisRange& r
 
 }  // namespace detail
 
-/// The elements start, start + step, ... before `stop` of one axis. Negative positions count from the end, `stop` may lie
-/// beyond it; a negative step walks backwards from `start` down to, without, `stop` (use flip for a whole axis).
+/// The elements start, start + step, ... before `stop` of one axis. Negative positions count from the end, `stop` may
+/// lie beyond it; a negative step walks backwards from `start` down to, without, `stop` (use flip for a whole axis).
 template <class S>
 Tensor<S> slice(const Tensor<S>& x, int axis, Index start, Index stop, Index step = 1) {
   axis = x.shape().axis(axis, "slice");
@@ -229,7 +241,8 @@ template <class S>
 Tensor<S> select(const Tensor<S>& x, int axis, Index index) {
   axis = x.shape().axis(axis, "select");
   const Index n = x.size(axis), at = index < 0 ? index + n : index;
-  if (at < 0 || at >= n) fail<IndexError>("select: index ", index, " is out of range on axis ", axis, " of shape ", x.shape());
+  if (at < 0 || at >= n)
+    fail<IndexError>("select: index ", index, " is out of range on axis ", axis, " of shape ", x.shape());
   return squeeze(detail::take_range(x, {axis, at, 1, 1}), axis);
 }
 
@@ -285,7 +298,8 @@ Tensor<S> concat(const std::vector<Tensor<S>>& parts, int axis) {
   bool tracked = false;
   for (const Tensor<S>& part : parts) {
     if (part.rank() != parts[0].rank() || !(part.shape().with(axis, 0) == parts[0].shape().with(axis, 0)))
-      fail<ShapeError>("concat: shapes ", parts[0].shape(), " and ", part.shape(), " differ beyond axis ", axis, "; all other lengths must agree");
+      fail<ShapeError>("concat: shapes ", parts[0].shape(), " and ", part.shape(), " differ beyond axis ", axis,
+                       "; all other lengths must agree");
     total += part.size(axis);
     tracked |= part.tracked();
   }
@@ -295,7 +309,8 @@ Tensor<S> concat(const std::vector<Tensor<S>>& parts, int axis) {
   Index offset = 0;
   for (const Tensor<S>& part : parts) {
     const Index n = part.size(axis) * inner;
-    for (Index o = 0; o < outer; ++o) std::copy_n(part.data() + o * n, n, detail::Access::data(y) + o * total * inner + offset);
+    for (Index o = 0; o < outer; ++o)
+      std::copy_n(part.data() + o * n, n, detail::Access::data(y) + o * total * inner + offset);
     offset += n;
   }
   if (detail::nan_check_flag()) detail::check_finite("concat", y);
@@ -303,7 +318,9 @@ Tensor<S> concat(const std::vector<Tensor<S>>& parts, int axis) {
   return detail::Access::with_node(std::move(y), detail::Ref<detail::Node<S>>(new detail::ConcatNode<S>(parts, axis)));
 }
 template <class S>
-Tensor<S> concat(std::initializer_list<Tensor<S>> parts, int axis = 0) { return concat(std::vector<Tensor<S>>(parts), axis); }
+Tensor<S> concat(std::initializer_list<Tensor<S>> parts, int axis = 0) {
+  return concat(std::vector<Tensor<S>>(parts), axis);
+}
 
 /// Tensors of one shape joined along a new axis `axis`.
 template <class S>
@@ -311,13 +328,16 @@ Tensor<S> stack(const std::vector<Tensor<S>>& parts, int axis = 0) {
   if (parts.empty()) fail<ShapeError>("stack: got no tensors, expected at least one");
   std::vector<Tensor<S>> rows;
   for (const Tensor<S>& part : parts) {
-    if (!(part.shape() == parts[0].shape())) fail<ShapeError>("stack: shapes ", parts[0].shape(), " and ", part.shape(), " differ; all must be equal");
+    if (!(part.shape() == parts[0].shape()))
+      fail<ShapeError>("stack: shapes ", parts[0].shape(), " and ", part.shape(), " differ; all must be equal");
     rows.push_back(unsqueeze(part, axis));
   }
   return concat(rows, axis);
 }
 template <class S>
-Tensor<S> stack(std::initializer_list<Tensor<S>> parts, int axis = 0) { return stack(std::vector<Tensor<S>>(parts), axis); }
+Tensor<S> stack(std::initializer_list<Tensor<S>> parts, int axis = 0) {
+  return stack(std::vector<Tensor<S>>(parts), axis);
+}
 
 /// Parts of the given lengths along one axis, which must add up to its length. Throws ShapeError.
 template <class S>
@@ -326,13 +346,13 @@ std::vector<Tensor<S>> split(const Tensor<S>& x, const std::vector<Index>& lengt
   Index total = 0;
   for (Index length : lengths) {
     if (length < 0 || length > x.size(axis) - total)
-      fail<ShapeError>("split: length ", length, " at ", total, " does not fit into axis ", axis, " of shape ", x.shape(), ", expected 0 to ",
-                       x.size(axis) - total);
+      fail<ShapeError>("split: length ", length, " at ", total, " does not fit into axis ", axis, " of shape ",
+                       x.shape(), ", expected 0 to ", x.size(axis) - total);
     total += length;
   }
   if (total != x.size(axis))
-    fail<ShapeError>("split: the lengths add up to ", total, ", but axis ", axis, " of shape ", x.shape(), " has length ", x.size(axis),
-                     "; they must be equal");
+    fail<ShapeError>("split: the lengths add up to ", total, ", but axis ", axis, " of shape ", x.shape(),
+                     " has length ", x.size(axis), "; they must be equal");
   std::vector<Tensor<S>> parts;
   Index start = 0;
   for (Index length : lengths) {
@@ -349,7 +369,8 @@ std::array<Tensor<S>, Parts> split(const Tensor<S>& x, int axis = -1) {
     fail<ShapeError>("split: axis ", axis, " of shape ", x.shape(), " cannot be split into ", Parts, " equal parts");
   std::array<Tensor<S>, Parts> parts;
   const Index length = x.size(axis) / Parts;
-  for (int i = 0; i < Parts; ++i) parts[static_cast<std::size_t>(i)] = detail::take_range(x, {axis, i * length, length, 1});
+  for (int i = 0; i < Parts; ++i)
+    parts[static_cast<std::size_t>(i)] = detail::take_range(x, {axis, i * length, length, 1});
   return parts;
 }
 
@@ -364,10 +385,12 @@ Tensor<S> pad(const Tensor<S>& x, int axis, Index before, Index after, double va
   const Shape shape = x.shape().with(axis, before + x.size(axis) + after);
   Tensor<S> y = Tensor<S>::full(shape, static_cast<S>(value));
   detail::write_walk(detail::range_walk(shape, range), x.data(), detail::Access::data(y));
-  return detail::record("pad", std::move(y), detail::edge(x, [range](const Tensor<S>& g) { return detail::take_range(g, range); }));
+  return detail::record("pad", std::move(y),
+                        detail::edge(x, [range](const Tensor<S>& g) { return detail::take_range(g, range); }));
 }
 
-/// The elements of one axis shifted by `shift` places towards the end, those that fall out coming in again at the front.
+/// The elements of one axis shifted by `shift` places towards the end, those that fall out coming in again at the
+/// front.
 template <class S>
 Tensor<S> roll(const Tensor<S>& x, Index shift, int axis = -1) {
   axis = x.shape().axis(axis, "roll");
@@ -397,9 +420,13 @@ Tensor<S> triangle(const char* name, const Tensor<S>& x, Index diagonal, bool lo
 
 /// The lower triangle of matrices [..., rows, columns], zero above diagonal number `diagonal` (0: the main one).
 template <class S>
-Tensor<S> tril(const Tensor<S>& x, Index diagonal = 0) { return detail::triangle("tril", x, diagonal, true); }
+Tensor<S> tril(const Tensor<S>& x, Index diagonal = 0) {
+  return detail::triangle("tril", x, diagonal, true);
+}
 /// The upper triangle of matrices [..., rows, columns], zero below diagonal number `diagonal`.
 template <class S>
-Tensor<S> triu(const Tensor<S>& x, Index diagonal = 0) { return detail::triangle("triu", x, diagonal, false); }
+Tensor<S> triu(const Tensor<S>& x, Index diagonal = 0) {
+  return detail::triangle("triu", x, diagonal, false);
+}
 
 }  // namespace pushforward
