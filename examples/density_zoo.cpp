@@ -39,12 +39,13 @@ void density_zoo(const examples::Arguments& arguments) {
     pf::Rng rng(arguments.seed);
     const pf::Tensor<> train = toy.sample(20'000, rng), test = toy.sample(10'000, rng);  // [n, 2]
     auto flow =
-        pf::real_nvp({.features = 2, .layers = 10, .hidden = {64, 64}, .activation = pf::Activation::silu}, rng);
+        pf::real_nvp({.features = 2, .layers = 16, .hidden = {64, 64}, .activation = pf::Activation::tanh}, rng);
     pf::fit(flow, train, pf::mle,
             {.epochs = arguments.epochs,
-             .batch_size = 512,
-             .optimizer = pf::Adam({.learning_rate = 2e-3}),
-             .schedule = pf::cosine_decay()},
+             .batch_size = 256,
+             .optimizer = pf::Adam({.learning_rate = 3e-3}),
+             .schedule = pf::cosine_decay(),
+             .ema_decay = 0.999},
             rng);
     const double nats = -pf::negative_log_likelihood(flow, test), true_nats = toy.log_prob(test).mean();
     std::printf("%-14s %8.4f %8.4f %8.4f\n", toy.name, nats, true_nats, true_nats - nats);
@@ -67,6 +68,6 @@ int main(int count, char** given) {
        .text = "one flow (RealNVP) on six toy densities.\n\n"
                "Each has an exact log-density, so a table tells how many nats the flow falls short of it.\n"
                "The picture shows data, draws, and the learned density of each.",
-       .epochs = 30},
+       .epochs = 150},
       count, given, density_zoo);
 }

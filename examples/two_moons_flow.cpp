@@ -8,12 +8,12 @@ void two_moons_flow(const examples::Arguments& arguments) {
   const pf::data::TwoMoons moons;
   const pf::Tensor<> train = moons.sample(20'000, rng), test = moons.sample(10'000, rng);  // [n, 2]
 
-  auto flow = pf::real_nvp({.features = 2, .layers = 8, .hidden = {64, 64}, .activation = pf::Activation::silu}, rng);
+  auto flow = pf::real_nvp({.features = 2, .layers = 8, .hidden = {64, 64}, .activation = pf::Activation::tanh}, rng);
   std::printf("RealNVP with %lld parameters on %lld points\n", static_cast<long long>(pf::count_parameters(flow)),
               static_cast<long long>(train.size(0)));
   pf::fit(flow, train, pf::mle,
           {.epochs = arguments.epochs,
-           .batch_size = 512,
+           .batch_size = 256,
            .optimizer = pf::Adam({.learning_rate = 2e-3}),
            .schedule = pf::cosine_decay(),
            .ema_decay = 0.999},
@@ -45,6 +45,6 @@ int main(int count, char** given) {
        .text = "a normalizing flow (RealNVP) learns the density of two moons.\n\n"
                "It trains by maximum likelihood on 20000 points, scores new ones, and draws some. The\n"
                "true density is known, so the picture and the last line show how close it came.",
-       .epochs = 150},
+       .epochs = 100},
       count, given, two_moons_flow);
 }

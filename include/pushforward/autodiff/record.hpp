@@ -100,7 +100,7 @@ void check_finite(const char* name, const Tensor<S>& value) {
 }
 
 template <class S>
-Tensor<S> record_edges(const char* name, Tensor<S> output, Edge<S>* edges, int count) {
+[[gnu::noinline]] Tensor<S> record_edges(const char* name, Tensor<S> output, Edge<S>* edges, int count) {
   if (nan_check_flag()) check_finite(name, output);
   bool tracked = false;
   for (int i = 0; i < count; ++i) tracked |= static_cast<bool>(edges[i].input);

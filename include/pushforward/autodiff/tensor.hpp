@@ -181,7 +181,7 @@ class Tensor {
  private:
   friend struct detail::Access;
 
-  static Tensor allocate(const Shape& shape) {
+  [[gnu::noinline]] static Tensor allocate(const Shape& shape) {
     Tensor result;
     result.shape_ = shape;
     if (const Index n = shape.size(); n > 0) {
@@ -219,7 +219,7 @@ struct Access {
     return tensor.node_;
   }
   template <class S>
-  static Tensor<S> with_node(Tensor<S> tensor, Ref<Node<S>> node) {
+  [[gnu::noinline]] static Tensor<S> with_node(Tensor<S> tensor, Ref<Node<S>> node) {
     tensor.node_ = std::move(node);
     return tensor;
   }
@@ -229,7 +229,7 @@ struct Access {
   }
   // The same numbers, without the graph, seen as another shape of the same size.
   template <class S>
-  static Tensor<S> view(const Tensor<S>& tensor, const Shape& shape, Index offset = 0) {
+  [[gnu::noinline]] static Tensor<S> view(const Tensor<S>& tensor, const Shape& shape, Index offset = 0) {
     Tensor<S> result = tensor;
     result.node_ = {};
     result.shape_ = shape;
@@ -238,7 +238,7 @@ struct Access {
   }
   // Shape and graph without the numbers: what a rule holds of an operand whose value it does not need.
   template <class S>
-  static Tensor<S> shell(const Tensor<S>& tensor) {
+  [[gnu::noinline]] static Tensor<S> shell(const Tensor<S>& tensor) {
     Tensor<S> result = tensor;
     result.block_ = {};
     result.data_ = nullptr;

@@ -43,54 +43,59 @@ namespace detail {
 // One part of a message with its type erased: error paths are many, and should cost little to compile.
 class Part {
  public:
+  Part(const char* text) : Part(std::string_view(text)) {}
+  Part(std::string_view text) : kind_(Kind::text), size_(text.size()) { value_.data = text.data(); }
+  Part(const std::string& text) : Part(std::string_view(text)) {}
+  Part(char character) : kind_(Kind::character) { value_.integer = character; }
   template <class T>
-  requires std::is_convertible_v<const T&, std::string_view> Part(const T& text) : text_(text) {}
-  template <class T>
-  requires std::is_arithmetic_v<T> Part(T number)
-      : kind_(std::is_floating_point_v<T> ? Kind::real
-              : std::is_same_v<T, char>   ? Kind::character
-                                          : Kind::integer) {
+  requires std::is_arithmetic_v<T> Part(T number) : kind_(std::is_floating_point_v<T> ? Kind::real : Kind::integer) {
     if constexpr (std::is_floating_point_v<T>)
-      real_ = static_cast<double>(number);
+      value_.real = static_cast<double>(number);
     else
-      integer_ = static_cast<long long>(number);
+      value_.integer = static_cast<long long>(number);
   }
   // Anything with a str(), such as a Shape.
   template <class T>
   requires requires(const T& value) { value.str(); }
-  Part(const T& value)
-      : kind_(Kind::object), object_(&value), str_([](const void* of) { return static_cast<const T*>(of)->str(); }) {}
+  Part(const T& value) : kind_(Kind::object), str_([](const void* of) { return static_cast<const T*>(of)->str(); }) {
+    value_.data = &value;
+  }
 
   void append_to(std::string& message) const {
     char buffer[40];
     switch (kind_) {
       case Kind::text:
-        message += text_;
+        message.append(static_cast<const char*>(value_.data), size_);
         break;
       case Kind::character:
-        message += static_cast<char>(integer_);
+        message += static_cast<char>(value_.integer);
         break;
       case Kind::integer:
-        message += std::to_string(integer_);
+        message += std::to_string(value_.integer);
         break;
       case Kind::real:  // the sign of a NaN says nothing
-        message.append(buffer, static_cast<std::size_t>(std::snprintf(buffer, sizeof buffer, "%.9g",
-                                                                      real_ == real_ ? real_ : __builtin_nan(""))));
+        message.append(buffer, static_cast<std::size_t>(std::snprintf(
+                                   buffer, sizeof buffer, "%.9g",
+                                   value_.real == value_.real ? value_.real : __builtin_nan(""))));
         break;
       case Kind::object:
-        message += str_(object_);
+        message += str_(value_.data);
         break;
     }
   }
 
  private:
   enum class Kind { text, character, integer, real, object };
-  Kind kind_ = Kind::text;
-  std::string_view text_;
-  long long integer_ = 0;
-  double real_ = 0;
-  const void* object_ = nullptr;
-  std::string (*str_)(const void*) = nullptr;
+  union {
+    const void* data;
+    long long integer;
+    double real;
+  } value_ = {};
+  Kind kind_;
+  union {
+    std::size_t size_ = 0;
+    std::string (*str_)(const void*);
+  };
 };
 
 inline void append(std::string& message, const Part& part) { part.append_to(message); }

@@ -46,7 +46,7 @@ class BufferPool {
     return (std::size_t{1} << octave) + static_cast<std::size_t>(step + 1) * (std::size_t{1} << (octave - 2));
   }
 
-  static void* allocate(std::size_t bytes) {
+  [[gnu::noinline]] static void* allocate(std::size_t bytes) {
     const int size_class = class_of(bytes);
     if (BufferPool* pool = local(); pool && size_class < classes && pool->free_[size_class]) {
       FreeBlock* block = pool->free_[size_class];
@@ -60,7 +60,7 @@ class BufferPool {
     return ::operator new (rounded, std::align_val_t{64});
   }
 
-  static void release(void* memory, std::size_t bytes) {
+  [[gnu::noinline]] static void release(void* memory, std::size_t bytes) {
     const int size_class = class_of(bytes);
     BufferPool* pool = local();
     if (pool && size_class < classes && pool->cached_ + class_bytes(size_class) <= keep_bytes) {

@@ -77,7 +77,7 @@ void for_each_run(const Strided& axes, Index first, Index last, const Run& run) 
 }
 
 template <class S>
-Tensor<S> expand_values(const Tensor<S>& x, const Shape& shape) {
+[[gnu::noinline]] Tensor<S> expand_values(const Tensor<S>& x, const Shape& shape) {
   if (x.shape() == shape) return Access::view(x, shape);
   Tensor<S> result = Access::allocate<S>(shape);
   if (result.empty()) return result;
@@ -124,7 +124,7 @@ void binary_loop(const void* function, Fixed fixed, Index n, S* out, const S* a,
 }
 
 template <class S>
-Tensor<S> broadcast_loop(const char* name, const BinaryLoop<S>& loop, const Tensor<S>& a, const Tensor<S>& b) {
+[[gnu::noinline]] Tensor<S> broadcast_loop(const char* name, const BinaryLoop<S>& loop, const Tensor<S>& a, const Tensor<S>& b) {
   const Shape shape = broadcast(a.shape(), b.shape(), name);
   const Index n = shape.size();
   if (n > 0 && a.size() < n && b.size() < n)
