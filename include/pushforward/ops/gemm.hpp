@@ -9,6 +9,7 @@
 
 #include <pushforward/core/isa.hpp>
 #include <pushforward/core/threads.hpp>
+#include <pushforward/ops/gemm_backends.hpp>
 
 namespace pushforward::detail {
 
@@ -367,6 +368,7 @@ template <class S>
     p.store(0, p.m, 0, p.n, &zero, 0, 0);
     return p.done(0, p.m);
   }
+  if (run_elsewhere(p)) return;
   const Index lanes = gemm_kernels<S>().lanes;
   const bool long_sums = p.k >= 2 * lanes;
   if (long_sums && p.n <= gemm_few && p.m >= lanes && !p.options.transpose_a) return gemm_dots(p, false);
