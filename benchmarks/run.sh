@@ -52,6 +52,8 @@ preset=${PUSHFORWARD_BENCHMARK_PRESET:-release} build=build/${PUSHFORWARD_BENCHM
 cmake --preset "$preset" >/dev/null
 cmake --build --preset "$preset" -j "$(getconf _NPROCESSORS_ONLN)" --target benchmark_workloads benchmark_cold_start benchmark_time_command benchmark_limits >&2
 export OMP_NUM_THREADS=$threads
+# A thread that waits sleeps after about 0.1 ms of spinning: on a busy machine it would keep others from their work.
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-10000}
 programs=$build/benchmarks
 
 cold_start() {

@@ -246,8 +246,8 @@ Inputs gradient(const Tensor<S>& loss, const Inputs& inputs, GradientOptions opt
   return detail::pull_back_to(loss, detail::loss_seed(loss), inputs, options);
 }
 /// The gradient of a one-element `loss` with respect to `input`, of the shape of `input`.
-template <class S, std::same_as<Tensor<S>> Input>
-Input gradient(const Tensor<S>& loss, const Input& input, GradientOptions options = {}) {
+template <class S, std::derived_from<Tensor<S>> Input>
+Tensor<S> gradient(const Tensor<S>& loss, const Input& input, GradientOptions options = {}) {
   return gradient(loss, {input}, options)[0];
 }
 
