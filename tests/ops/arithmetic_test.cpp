@@ -200,3 +200,9 @@ TEST_CASE("an axis of length 0 meets 1 and gives 0") {
   expect_equal(pf::sum_to(none, {1, 3}), Tensor<>::zeros({1, 3}));
   expect_equal(pf::sum_to(none, {}), Tensor<>::scalar(0));
 }
+
+TEST_CASE("plain numbers stand on both sides of where and below a power") {
+  const pushforward::Tensor<double> x{-1.0, 2.0};
+  CHECK(pushforward::where(x > 0, 1, 0).to_vector() == std::vector<double>{0, 1});
+  CHECK(pushforward::pow(2, x).to_vector() == std::vector<double>{0.5, 4});
+}

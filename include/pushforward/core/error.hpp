@@ -74,9 +74,9 @@ class Part {
         message += std::to_string(value_.integer);
         break;
       case Kind::real:  // the sign of a NaN says nothing
-        message.append(buffer, static_cast<std::size_t>(std::snprintf(
-                                   buffer, sizeof buffer, "%.9g",
-                                   value_.real == value_.real ? value_.real : __builtin_nan(""))));
+        message.append(
+            buffer, static_cast<std::size_t>(std::snprintf(
+                        buffer, sizeof buffer, "%.9g", value_.real == value_.real ? value_.real : __builtin_nan(""))));
         break;
       case Kind::object:
         message += str_(value_.data);

@@ -245,6 +245,11 @@ Tensor<S> where(const Tensor<S>& mask, N a, const Tensor<S>& b) {
   return where(mask, Tensor<S>::scalar(static_cast<S>(a)), b);
 }
 
+template <class S, Number A, Number B>
+Tensor<S> where(const Tensor<S>& mask, A a, B b) {
+  return where(mask, Tensor<S>::scalar(static_cast<S>(a)), Tensor<S>::scalar(static_cast<S>(b)));
+}
+
 namespace detail {
 
 // The share of the cotangent that the winner of a minimum or maximum gets: all, or half where both are equal.

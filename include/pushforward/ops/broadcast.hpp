@@ -124,7 +124,8 @@ void binary_loop(const void* function, Fixed fixed, Index n, S* out, const S* a,
 }
 
 template <class S>
-[[gnu::noinline]] Tensor<S> broadcast_loop(const char* name, const BinaryLoop<S>& loop, const Tensor<S>& a, const Tensor<S>& b) {
+[[gnu::noinline]] Tensor<S> broadcast_loop(const char* name, const BinaryLoop<S>& loop, const Tensor<S>& a,
+                                           const Tensor<S>& b) {
   const Shape shape = broadcast(a.shape(), b.shape(), name);
   const Index n = shape.size();
   if (n > 0 && a.size() < n && b.size() < n)

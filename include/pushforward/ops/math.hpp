@@ -496,6 +496,12 @@ Tensor<S> pow(const Tensor<S>& x, const Tensor<S>& y) {
                         detail::edge(x, dx), detail::edge(y, dy));
 }
 
+/// base^x for a plain number.
+template <class S, Number N>
+Tensor<S> pow(N base, const Tensor<S>& x) {
+  return pow(Tensor<S>::scalar(static_cast<S>(base)), x);
+}
+
 /// 1 where x is neither NaN nor infinite, 0 elsewhere.
 template <class S>
 Tensor<S> is_finite(const Tensor<S>& x) {
