@@ -25,22 +25,39 @@ done
 
 install_dependencies compiler cmake eigen zlib >&2
 
-# The wall time and the memory of one compilation, and the size of the stripped program.
+# The wall time and the memory of one compilation, and the size of the stripped program: from headers alone, and with
+# the compiled library.
 compile_cost() {
-  local work example source flags="-std=c++20 -O3 -DNDEBUG -fopenmp -DPUSHFORWARD_HAS_ZLIB=1" start end memory
+  local work example source part flags="-std=c++20 -O3 -DNDEBUG -fopenmp -DPUSHFORWARD_HAS_ZLIB=1"
   work=$(mktemp -d)
   [ ${#names[@]} -gt 0 ] || for source in examples/*.cpp; do names+=("$(basename "$source" .cpp)"); done
+  for part in functions models operations; do
+    timed_compilation "library: $part" "$flags -ffunction-sections -fdata-sections" "cmake/compiled/$part.cpp" "$work/$part.o"
+    echo "}"
+  done
   for example in "${names[@]}"; do
-    start=$(date +%s%N)
-    # shellcheck disable=SC2086
-    /usr/bin/env time -f %M -o "$work/memory" "${CXX:-c++}" $flags -I include -isystem "$(eigen_include)" -c "examples/$example.cpp" -o "$work/$example.o"
-    end=$(date +%s%N)
-    "${CXX:-c++}" -fopenmp -s "$work/$example.o" -o "$work/$example" -lz
-    memory=$(tail -n 1 "$work/memory")
-    printf '{"compile": "%s", "compiler": "%s", "flags": "%s", "seconds": %d.%02d, "compiler_mb": %d, "stripped_bytes": %d}\n' "$example" \
-      "${CXX:-c++}" "$flags" $(((end - start) / 1000000000)) $(((end - start) / 10000000 % 100)) $((memory / 1024)) "$(stat -c %s "$work/$example")"
+    timed_compilation "$example" "$flags" "examples/$example.cpp" "$work/$example.o"
+    stripped_size "$work/$example.o"
+    timed_compilation "$example" "$flags -DPUSHFORWARD_COMPILED" "examples/$example.cpp" "$work/$example.o"
+    stripped_size "$work/$example.o" "$work/functions.o" "$work/models.o" "$work/operations.o" -Wl,--gc-sections
   done
   rm -rf "$work"
+}
+
+# timed_compilation NAME FLAGS SOURCE OBJECT
+timed_compilation() {
+  local start end
+  start=$(date +%s%N)
+  # shellcheck disable=SC2086
+  /usr/bin/env time -f %M -o "$4.memory" "${CXX:-c++}" $2 -I include -isystem "$(eigen_include)" -c "$3" -o "$4"
+  end=$(date +%s%N)
+  printf '{"compile": "%s", "compiler": "%s", "flags": "%s", "seconds": %d.%02d, "compiler_mb": %d' "$1" "${CXX:-c++}" \
+    "$2" $(((end - start) / 1000000000)) $(((end - start) / 10000000 % 100)) $(($(tail -n 1 "$4.memory") / 1024))
+}
+
+stripped_size() {
+  "${CXX:-c++}" -fopenmp -s "$@" -o "$1.program" -lz
+  printf ', "stripped_bytes": %d}\n' "$(stat -c %s "$1.program")"
 }
 
 if [ $mode = compile ]; then

@@ -11,5 +11,7 @@ install(EXPORT pushforwardTargets NAMESPACE pushforward:: DESTINATION ${package_
 install(DIRECTORY include/pushforward DESTINATION include)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/pushforwardConfig.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/pushforwardConfigVersion.cmake
-              cmake/pushforward_backends.cmake cmake/pushforward_optimize_for_this_cpu.cmake
+              cmake/pushforward_backends.cmake cmake/pushforward_compiled.cmake
+              cmake/pushforward_optimize_for_this_cpu.cmake
         DESTINATION ${package_dir})
+install(DIRECTORY cmake/compiled DESTINATION ${package_dir})

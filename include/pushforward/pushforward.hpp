@@ -15,3 +15,9 @@
 #include <pushforward/plot.hpp>
 #include <pushforward/testing.hpp>
 #include <pushforward/training.hpp>
+
+#ifdef PUSHFORWARD_COMPILED
+#define PUSHFORWARD_INSTANCE extern template
+#include <pushforward/compiled/models.inl>
+#include <pushforward/compiled/operations.inl>
+#endif

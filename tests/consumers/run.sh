@@ -14,7 +14,7 @@ cmake -S "$root" -B "$work/library" -DPUSHFORWARD_BUILD_TESTS=OFF -DPUSHFORWARD_
   -DPUSHFORWARD_BUILD_BENCHMARKS=OFF -DCMAKE_INSTALL_PREFIX="$work/installed" >/dev/null
 cmake --install "$work/library" >/dev/null
 
-for project in find_package add_subdirectory fetch_content; do
+for project in find_package add_subdirectory fetch_content compiled; do
   say "$project"
   cmake -S $project -B "$work/$project" -DPUSHFORWARD_SOURCE="$root" -DCMAKE_PREFIX_PATH="$work/installed" >/dev/null
   cmake --build "$work/$project" -j "$(getconf _NPROCESSORS_ONLN)"

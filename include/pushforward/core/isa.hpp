@@ -38,6 +38,14 @@
 #define PUSHFORWARD_FLATTEN
 #endif
 
+// Before the body of a function that a program need not compile itself: one that links the compiled library (CMake
+// target `pushforward::compiled`, which sets PUSHFORWARD_COMPILED) finds it there.
+#ifdef PUSHFORWARD_COMPILING
+#define PUSHFORWARD_ONCE
+#else
+#define PUSHFORWARD_ONCE inline
+#endif
+
 // Before a loop whose arrays do not overlap: with it g++ vectorizes loops of unknown length at -O2, too, and compiles
 // them faster. clang++ needs no such word, and would warn where it cannot obey.
 #if defined(__clang__)

@@ -28,48 +28,20 @@ struct LabeledImages {
 
 /// The folder with data sets that a program was told of: `given` (its --data argument) if there is one, else the
 /// environment variable PUSHFORWARD_DATA, else nothing.
-inline std::optional<std::string> data_directory(const std::optional<std::string>& given = std::nullopt) {
-  if (given && !given->empty()) return given;
-  const char* variable = std::getenv("PUSHFORWARD_DATA");
-  if (variable && *variable) return std::string(variable);
-  return std::nullopt;
-}
+std::optional<std::string> data_directory(const std::optional<std::string>& given = std::nullopt);
 
 namespace detail {
 
-inline bool is_file(const std::string& path) {
-  struct stat info {};
-  return stat(path.c_str(), &info) == 0 && (info.st_mode & S_IFMT) != S_IFDIR;
-}
+bool is_file(const std::string& path);
 
 // `directory`/`name` or `directory`/`folder`/`name`, with or without .gz.
-inline std::string find_file(const char* operation, const std::string& directory, const char* folder,
-                             const std::string& name) {
-  std::string tried;
-  for (const std::string& place : {directory + "/", directory + "/" + folder + "/"})
-    for (const char* ending : {".gz", ""}) {
-      const std::string path = place + name + ending;
-      if (is_file(path)) return path;
-      tried += (tried.empty() ? "" : ", ") + path;
-    }
-  fail<IoError>(operation, ": there is no ", name, " in ", directory, "; looked for ", tried,
-                "; pass the folder that holds it (--data, or the environment variable PUSHFORWARD_DATA)");
-}
+std::string find_file(const char* operation, const std::string& directory, const char* folder, const std::string& name);
 
-inline Index limited(const char* operation, Index count, Index limit) {
-  if (limit < 0) fail<ValueError>(operation, ": got limit = ", limit, ", expected 0 (all) or a positive number");
-  return limit > 0 && limit < count ? limit : count;
-}
+Index limited(const char* operation, Index count, Index limit);
 
 inline constexpr Index image_side = 28, image_pixels = image_side * image_side, packed_bytes = image_pixels / 8;
 
-inline Idx open_idx_bytes(const char* operation, const std::string& path, int rank) {
-  Idx idx = open_idx(path);
-  if (idx.type != idx_unsigned_byte || idx.shape.rank() != rank)
-    fail<IoError>(operation, ": ", path, " begins with ", hexadecimal(idx.bytes.data(), 4), ", expected 0x0000080",
-                  rank);
-  return idx;
-}
+Idx open_idx_bytes(const char* operation, const std::string& path, int rank);
 
 }  // namespace detail
 
@@ -135,3 +107,7 @@ Tensor<S> load_binarized_mnist(const std::string& directory, Split split) {
 }
 
 }  // namespace pushforward::data
+
+#ifndef PUSHFORWARD_COMPILED
+#include <pushforward/data/mnist.inl>
+#endif

@@ -32,15 +32,7 @@ class TwoMoons : public NoisyDensity {
   static detail::Point arc(double side, double t) {
     return {side * (2 * std::cos(t) - 1), side * (2 * std::sin(t) - 0.5)};
   }
-  static std::vector<detail::Center> centers(double noise) {
-    detail::check_positive("TwoMoons", "noise", noise);
-    std::vector<detail::Center> all;
-    for (const double side : {1.0, -1.0})
-      detail::add_curve(
-          all, noise, 0, detail::pi, [&](double t) { return arc(side, t); }, [](double) { return 0.5 / detail::pi; },
-          [](double) { return 2.0; });
-    return all;
-  }
+  static std::vector<detail::Center> centers(double noise);
 };
 
 /// Concentric circles with Gaussian noise: what Circles and Rings share.
@@ -62,22 +54,7 @@ class ConcentricCircles : public NoisyDensity {
       : NoisyDensity(name, centers(name, radii, noise), noise), radii_(radii) {}
 
  private:
-  static std::vector<detail::Center> centers(const char* name, const std::vector<double>& radii, double noise) {
-    detail::check_positive(name, "noise", noise);
-    if (radii.empty()) fail<ValueError>(name, ": got no circle, expected at least one");
-    std::vector<detail::Center> all;
-    for (const double radius : radii) {
-      detail::check_positive(name, "radius", radius);
-      detail::add_curve(
-          all, noise, 0, 2 * detail::pi,
-          [&](double t) {
-            return detail::Point{radius * std::cos(t), radius * std::sin(t)};
-          },
-          [&](double) { return 0.5 / (detail::pi * static_cast<double>(radii.size())); },
-          [&](double) { return radius; });
-    }
-    return all;
-  }
+  static std::vector<detail::Center> centers(const char* name, const std::vector<double>& radii, double noise);
 
   std::vector<double> radii_;
 };
@@ -108,12 +85,7 @@ class Rings : public ConcentricCircles {
   explicit Rings(const RingsOptions& options = {}) : ConcentricCircles("Rings", radii(options), options.noise) {}
 
  private:
-  static std::vector<double> radii(const RingsOptions& options) {
-    std::vector<double> all;
-    for (Index i = 1; i <= options.count; ++i)
-      all.push_back(options.radius * static_cast<double>(i) / static_cast<double>(options.count));
-    return all;
-  }
+  static std::vector<double> radii(const RingsOptions& options);
 };
 
 /// What two spirals look like.
@@ -143,18 +115,7 @@ class TwoSpirals : public NoisyDensity {
 
  private:
   static detail::Point arm(double scale, double t) { return {-scale * t * std::cos(t), scale * t * std::sin(t)}; }
-  static std::vector<detail::Center> centers(const TwoSpiralsOptions& options) {
-    detail::check_positive("TwoSpirals", "turns", options.turns);
-    detail::check_positive("TwoSpirals", "radius", options.radius);
-    detail::check_positive("TwoSpirals", "noise", options.noise);
-    const double last = 2 * detail::pi * options.turns, scale = options.radius / last;
-    std::vector<detail::Center> all;
-    for (const double side : {1.0, -1.0})
-      detail::add_curve(
-          all, options.noise, 0, last, [&](double t) { return arm(side * scale, t); },
-          [&](double t) { return t / (last * last); }, [&](double t) { return scale * std::sqrt(1 + t * t); });
-    return all;
-  }
+  static std::vector<detail::Center> centers(const TwoSpiralsOptions& options);
 
   TwoSpiralsOptions options_;
 };
@@ -182,20 +143,8 @@ class SwissRoll : public NoisyDensity {
   }
 
  private:
-  static detail::Point roll(double radius, double t) {
-    const double r = radius * t / (4.5 * detail::pi);
-    return {r * std::cos(t), r * std::sin(t)};
-  }
-  static std::vector<detail::Center> centers(const SwissRollOptions& options) {
-    detail::check_positive("SwissRoll", "radius", options.radius);
-    detail::check_positive("SwissRoll", "noise", options.noise);
-    std::vector<detail::Center> all;
-    detail::add_curve(
-        all, options.noise, 1.5 * detail::pi, 4.5 * detail::pi, [&](double t) { return roll(options.radius, t); },
-        [](double) { return 1 / (3 * detail::pi); },
-        [&](double t) { return options.radius / (4.5 * detail::pi) * std::sqrt(1 + t * t); });
-    return all;
-  }
+  static detail::Point roll(double radius, double t);
+  static std::vector<detail::Center> centers(const SwissRollOptions& options);
 
   SwissRollOptions options_;
 };
@@ -227,3 +176,7 @@ Tensor<S> swiss_roll(Index n, Rng& rng, const SwissRollOptions& options = {}) {
 }
 
 }  // namespace pushforward::data
+
+#ifndef PUSHFORWARD_COMPILED
+#include <pushforward/data/toy_curves.inl>
+#endif

@@ -46,15 +46,7 @@ class EightGaussians : public SeparateGaussians {
       : SeparateGaussians("EightGaussians", means(options), options.noise) {}
 
  private:
-  static std::vector<detail::Center> means(const EightGaussiansOptions& options) {
-    detail::check_positive("EightGaussians", "radius", options.radius);
-    detail::check_positive("EightGaussians", "noise", options.noise);
-    std::vector<detail::Center> all;
-    for (int k = 0; k < 8; ++k)
-      all.push_back(
-          {options.radius * std::cos(k * detail::pi / 4), options.radius * std::sin(k * detail::pi / 4), 0.125});
-    return all;
-  }
+  static std::vector<detail::Center> means(const EightGaussiansOptions& options);
 };
 
 /// What the grid of Gaussians looks like.
@@ -72,19 +64,7 @@ class GridGaussians : public SeparateGaussians {
       : SeparateGaussians("GridGaussians", means(options), options.noise) {}
 
  private:
-  static std::vector<detail::Center> means(const GridGaussiansOptions& options) {
-    if (options.side < 1) fail<ValueError>("GridGaussians: got side = ", options.side, ", expected at least 1");
-    detail::check_positive("GridGaussians", "spacing", options.spacing);
-    detail::check_positive("GridGaussians", "noise", options.noise);
-    const Index count = options.side * options.side;
-    const double middle = 0.5 * static_cast<double>(options.side - 1);
-    std::vector<detail::Center> all;
-    for (Index k = 0; k < count; ++k)
-      all.push_back({options.spacing * (static_cast<double>(k / options.side) - middle),
-                     options.spacing * (static_cast<double>(k % options.side) - middle),
-                     1 / static_cast<double>(count)});
-    return all;
-  }
+  static std::vector<detail::Center> means(const GridGaussiansOptions& options);
 };
 
 /// What the pinwheel looks like.
@@ -104,14 +84,7 @@ class Pinwheel {
  public:
   using Scalar = float;  ///< What models that hold this density compute in.
 
-  explicit Pinwheel(const PinwheelOptions& options = {}) : options_(options) {
-    if (options.arms < 1) fail<ValueError>("Pinwheel: got arms = ", options.arms, ", expected at least 1");
-    detail::check_positive("Pinwheel", "radial_noise", options.radial_noise);
-    detail::check_positive("Pinwheel", "tangential_noise", options.tangential_noise);
-    detail::check_positive("Pinwheel", "scale", options.scale);
-    if (!std::isfinite(options.rate))
-      fail<ValueError>("Pinwheel: got rate = ", options.rate, ", expected a finite number");
-  }
+  explicit Pinwheel(const PinwheelOptions& options = {});
 
   /// n points, [n, 2]. Throws ValueError for a negative n.
   template <class S = float>
@@ -141,15 +114,7 @@ class Pinwheel {
   }
 
   /// The entropy -E[log p(x)] in nats, by quadrature of the unbent arms, to about 1e-9.
-  double entropy() const {
-    const double narrow = std::min(options_.radial_noise, options_.tangential_noise);
-    const double reach = 1 + 9 * std::max(options_.radial_noise, options_.tangential_noise);
-    const double shift = log_normalizer() + 2 * std::log(options_.scale);
-    return detail::entropy_on_grid(
-               {-reach, -reach}, {reach, reach}, narrow / 3,
-               [&](double y, const auto& visit) { visit([&](double x) { return shift + std::log(unbent(x, y)); }); }) +
-           2 * std::log(options_.scale);
-  }
+  double entropy() const;
 
  private:
   static constexpr double most_bent = 20;  // a radius that no point reaches, where e^radius is still a number
@@ -157,20 +122,8 @@ class Pinwheel {
   double arm_angle(Index k) const {
     return 2 * detail::pi * static_cast<double>(k) / static_cast<double>(options_.arms);
   }
-  double log_normalizer() const {
-    return -std::log(2 * detail::pi * options_.radial_noise * options_.tangential_noise * options_.scale *
-                     options_.scale * static_cast<double>(options_.arms));
-  }
-  double unbent(double x, double y) const {
-    double total = 0;
-    for (Index k = 0; k < options_.arms; ++k) {
-      const double c = std::cos(arm_angle(k)), s = std::sin(arm_angle(k));
-      const double radial = (c * x + s * y - 1) / options_.radial_noise;
-      const double tangential = (c * y - s * x) / options_.tangential_noise;
-      total += std::exp(-0.5 * (radial * radial + tangential * tangential));
-    }
-    return total;
-  }
+  double log_normalizer() const;
+  double unbent(double x, double y) const;
 
   PinwheelOptions options_;
 };
@@ -186,11 +139,7 @@ class Checkerboard {
  public:
   using Scalar = float;  ///< What models that hold this density compute in.
 
-  explicit Checkerboard(const CheckerboardOptions& options = {}) : options_(options) {
-    if (options.cells < 2 || options.cells % 2)
-      fail<ValueError>("Checkerboard: got cells = ", options.cells, ", expected an even number of at least 2");
-    detail::check_positive("Checkerboard", "extent", options.extent);
-  }
+  explicit Checkerboard(const CheckerboardOptions& options = {});
 
   /// n points, [n, 2]. Throws ValueError for a negative n.
   template <class S = float>
@@ -264,3 +213,7 @@ Tensor<S> checkerboard(Index n, Rng& rng, const CheckerboardOptions& options = {
 }
 
 }  // namespace pushforward::data
+
+#ifndef PUSHFORWARD_COMPILED
+#include <pushforward/data/toy_gaussians.inl>
+#endif

@@ -27,18 +27,7 @@ struct CsvOptions {
 
 namespace detail {
 
-inline bool parse_number(std::string_view text, double& value) {
-  if (!text.empty() && text[0] == '+') text.remove_prefix(1);
-#ifdef __cpp_lib_to_chars
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() && !text.empty();
-#else
-  const std::string copy(text);
-  char* end = nullptr;
-  value = std::strtod(copy.c_str(), &end);
-  return !copy.empty() && end == copy.c_str() + copy.size();
-#endif
-}
+bool parse_number(std::string_view text, double& value);
 
 template <class S>
 void append_number(std::string& text, S value) {
@@ -55,13 +44,7 @@ void append_number(std::string& text, S value) {
 #endif
 }
 
-inline std::string_view trimmed(std::string_view text, char delimiter) {
-  const auto blank = [&](char c) { return (c == ' ' || c == '\t' || c == '\r') && c != delimiter; };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-  if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
-  return text;
-}
+std::string_view trimmed(std::string_view text, char delimiter);
 
 // Whether `value` is finite as an S, and whole if S is.
 template <class S>
@@ -155,3 +138,7 @@ void write_csv(const std::string& path, const Tensor<S>& values, const CsvOption
 }
 
 }  // namespace pushforward
+
+#ifndef PUSHFORWARD_COMPILED
+#include <pushforward/io/csv.inl>
+#endif

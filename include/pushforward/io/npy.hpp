@@ -29,77 +29,18 @@ class NpyHeaderReader {
  public:
   NpyHeaderReader(const std::string& path, std::string_view text) : path_(path), text_(text) {}
 
-  NpyHeader read() {
-    NpyHeader header;
-    int seen = 0;
-    expect('{');
-    while (!accept('}')) {
-      const std::string key = quoted();
-      expect(':');
-      if (key == "descr" && !(seen & 1)) {
-        header.type = quoted(), seen |= 1;
-      } else if (key == "fortran_order" && !(seen & 2)) {
-        header.fortran_order = boolean(), seen |= 2;
-      } else if (key == "shape" && !(seen & 4)) {
-        header.axes = tuple(), seen |= 4;
-      } else {
-        broken("an unknown or repeated key '" + key + "'");
-      }
-      if (!accept(',') && peek() != '}') broken("a missing comma");
-    }
-    if (seen != 7) broken("no descr, fortran_order or shape");
-    if (peek()) broken("text after its end");
-    return header;
-  }
+  NpyHeader read();
 
  private:
-  [[noreturn]] void broken(const std::string& what) const {
-    fail<IoError>("read_npy: ", path_, ": the header has ", what, " at character ", at_,
-                  "; it is damaged or no NPY file");
-  }
-  char peek() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n')) ++at_;
-    return at_ < text_.size() ? text_[at_] : '\0';
-  }
-  bool accept(char c) {
-    if (peek() != c) return false;
-    ++at_;
-    return true;
-  }
+  [[noreturn]] void broken(const std::string& what) const;
+  char peek();
+  bool accept(char c);
   void expect(char c) {
     if (!accept(c)) broken(std::string("no '") + c + "'");
   }
-  std::string quoted() {
-    const char quote = peek();
-    if (quote != '\'' && quote != '"') broken("no plain string (structured types are not supported)");
-    const std::size_t begin = ++at_, end = text_.find(quote, begin);
-    if (end == std::string_view::npos) broken("a string without an end");
-    at_ = end + 1;
-    return std::string(text_.substr(begin, end - begin));
-  }
-  bool boolean() {
-    peek();
-    const bool value = text_.substr(at_, 4) == "True";
-    if (!value && text_.substr(at_, 5) != "False") broken("neither True nor False");
-    at_ += value ? 4 : 5;
-    return value;
-  }
-  std::vector<Index> tuple() {
-    std::vector<Index> axes;
-    expect('(');
-    while (!accept(')')) {
-      Index length = 0;
-      if (peek() < '0' || text_[at_] > '9') broken("an axis that is no number");
-      for (; at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_) {
-        if (length > (Index{1} << 48)) broken("an axis that is too long");
-        length = 10 * length + (text_[at_] - '0');
-      }
-      if (axes.size() == Shape::max_rank) broken("more than 6 axes");
-      axes.push_back(length);
-      if (!accept(',') && peek() != ')') broken("a missing comma");
-    }
-    return axes;
-  }
+  std::string quoted();
+  bool boolean();
+  std::vector<Index> tuple();
 
   const std::string& path_;
   std::string_view text_;
@@ -197,3 +138,7 @@ Tensor<S> read_npy(const std::string& path) {
 }
 
 }  // namespace pushforward
+
+#ifndef PUSHFORWARD_COMPILED
+#include <pushforward/io/npy.inl>
+#endif

@@ -18,10 +18,7 @@ namespace detail {
 // What begins with this is not part of the model.
 inline constexpr std::string_view training_prefix = "training_state/";
 
-inline std::string tensor_name(const Path& path) {
-  std::string name = path.str();
-  return name.empty() ? "value" : name;
-}
+std::string tensor_name(const Path& path);
 
 struct NameTensors final : Visitor {
   std::vector<NamedTensor> found;
@@ -52,18 +49,10 @@ struct AssignTensors final : Visitor {
   void buffer(const Path&, Buffer<Index>& b) override { assign(b, b.tensor()); }
 };
 
-inline std::string describe(const AnyTensor& value) {
-  const Shape shape = std::visit([](const auto& t) { return t.shape(); }, value);
-  return concatenate(tensor_types[value.index()].name, shape);
-}
+std::string describe(const AnyTensor& value);
 
 // A few of `items`, and how many more there are.
-inline std::string listing(const std::vector<std::string>& items) {
-  constexpr std::size_t most = 6;
-  std::string text;
-  for (std::size_t i = 0; i < items.size() && i < most; ++i) text += (i ? ", " : "") + items[i];
-  return items.size() > most ? concatenate(text, " and ", items.size() - most, " more") : text;
-}
+std::string listing(const std::vector<std::string>& items);
 
 }  // namespace detail
 
@@ -129,30 +118,14 @@ namespace detail {
 class TrainingFile {
  public:
   TrainingFile() = default;
-  explicit TrainingFile(const std::string& path) : path_(path), content_(load_safetensors(path)) {
-    if (!content_.metadata.contains("training_state"))
-      fail<IoError>("load_training_state: ", path, " holds no state of a training; use load() for a model");
-  }
-  void save(const std::string& path) {
-    content_.metadata["format"] = "pushforward";
-    content_.metadata["training_state"] = "1";
-    save_safetensors(path, content_.tensors, content_.metadata);
-  }
+  explicit TrainingFile(const std::string& path);
+  void save(const std::string& path);
 
   void put(const std::string& name, std::uint64_t value) { content_.metadata[name] = std::to_string(value); }
-  std::uint64_t integer(const std::string& name) const {
-    const std::string text = this->text(name);
-    const bool number = !text.empty() && text.size() <= 20 && text.find_first_not_of("0123456789") == std::string::npos;
-    if (!number) broken(name);
-    return std::strtoull(text.c_str(), nullptr, 10);
-  }
+  std::uint64_t integer(const std::string& name) const;
   Index index(const std::string& name) const { return static_cast<Index>(integer(name)); }
   void put(const std::string& name, std::string value) { content_.metadata[name] = std::move(value); }
-  const std::string& text(const std::string& name) const {
-    const auto at = content_.metadata.find(name);
-    if (at == content_.metadata.end()) broken(name);
-    return at->second;
-  }
+  const std::string& text(const std::string& name) const;
 
   template <class S>
   void put(const std::string& name, const Tensor<S>& value) {
@@ -166,24 +139,13 @@ class TrainingFile {
     if (!std::holds_alternative<Tensor<S>>(found->value)) broken(name);
     return std::get<Tensor<S>>(found->value);
   }
-  double number(const std::string& name) const {
-    const Tensor<double> value = tensor<double>(name);
-    if (value.size() != 1) broken(name);
-    return value.item();
-  }
+  double number(const std::string& name) const;
 
   // A model's tensors: under their own names, or in a folder beside them.
   void put_model(const std::vector<NamedTensor>& tensors, const std::string& folder = "") {
     for (const NamedTensor& t : tensors) content_.tensors.push_back({prefix(folder) + t.name, t.value});
   }
-  std::vector<NamedTensor> model(const std::string& folder = "") const {
-    const std::string start = prefix(folder);
-    std::vector<NamedTensor> tensors;
-    for (const NamedTensor& t : content_.tensors)
-      if (folder.empty() ? !t.name.starts_with(training_prefix) : t.name.starts_with(start))
-        tensors.push_back({t.name.substr(start.size()), t.value});
-    return tensors;
-  }
+  std::vector<NamedTensor> model(const std::string& folder = "") const;
   const std::string& path() const { return path_; }
 
  private:
@@ -225,51 +187,14 @@ Moments<S> get_moments(const TrainingFile& file, const std::string& name) {
   return moments;
 }
 
-inline void put_optimizer(TrainingFile& file, const OptimizerState& state) {
-  file.put("optimizer", state.kind);
-  file.put("optimizer_skipped", static_cast<std::uint64_t>(state.skipped));
-  file.put("optimizer_learning_rate", Tensor<double>::scalar(state.learning_rate));
-  put_moments(file, "optimizer_f32", state.single);
-  put_moments(file, "optimizer_f64", state.twice);
-}
-inline OptimizerState get_optimizer(const TrainingFile& file) {
-  return {file.text("optimizer"), file.number("optimizer_learning_rate"), file.index("optimizer_skipped"),
-          get_moments<float>(file, "optimizer_f32"), get_moments<double>(file, "optimizer_f64")};
-}
+void put_optimizer(TrainingFile& file, const OptimizerState& state);
+OptimizerState get_optimizer(const TrainingFile& file);
 
-inline void put_rng(TrainingFile& file, const std::string& name, const Rng::State& state) {
-  file.put(name + "_key", state.key);
-  file.put(name + "_stream", state.stream);
-  file.put(name + "_position", state.position);
-  file.put(name + "_splits", state.splits);
-}
-inline Rng::State get_rng(const TrainingFile& file, const std::string& name) {
-  return {file.integer(name + "_key"), file.integer(name + "_stream"), file.integer(name + "_position"),
-          file.integer(name + "_splits")};
-}
+void put_rng(TrainingFile& file, const std::string& name, const Rng::State& state);
+Rng::State get_rng(const TrainingFile& file, const std::string& name);
 
-inline void put_history(TrainingFile& file, const History& history) {
-  std::vector<double> numbers;
-  for (const EpochReport& e : history.epochs)
-    for (double x : {static_cast<double>(e.epoch), static_cast<double>(e.epochs), static_cast<double>(e.steps),
-                     e.train_loss, e.validation_loss, e.learning_rate, e.seconds})
-      numbers.push_back(x);
-  file.put("history", Tensor<double>({static_cast<Index>(history.epochs.size()), 7}, numbers));
-  file.put("best_epoch", static_cast<std::uint64_t>(history.best_epoch));
-  file.put("stopped_early", std::uint64_t{history.stopped_early});
-}
-inline History get_history(const TrainingFile& file) {
-  const std::vector<double> numbers = file.tensor<double>("history").to_vector();
-  History history;
-  for (std::size_t i = 0; i + 7 <= numbers.size(); i += 7) {
-    const double* n = numbers.data() + i;
-    history.epochs.push_back(
-        {static_cast<Index>(n[0]), static_cast<Index>(n[1]), static_cast<Index>(n[2]), n[3], n[4], n[5], n[6]});
-  }
-  history.best_epoch = file.index("best_epoch");
-  history.stopped_early = file.integer("stopped_early") != 0;
-  return history;
-}
+void put_history(TrainingFile& file, const History& history);
+History get_history(const TrainingFile& file);
 
 }  // namespace detail
 
@@ -311,3 +236,7 @@ TrainingProgress load_training_state(const std::string& path, M& model, O& optim
 }
 
 }  // namespace pushforward
+
+#ifndef PUSHFORWARD_COMPILED
+#include <pushforward/training/checkpoint.inl>
+#endif

@@ -10,20 +10,10 @@ namespace pushforward {
 /// Ctrl-C does what it always did. Nothing is touched where SIGINT is ignored, or where another guard lives already.
 class InterruptGuard {
  public:
-  explicit InterruptGuard(bool active = true) : active_(active) {
-    if (!active || state().owned.exchange(true)) return;
-    owner_ = true;
-    state().raised = 0;
-    install();
-  }
+  explicit InterruptGuard(bool active = true);
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
-  ~InterruptGuard() {
-    if (!owner_) return;
-    if (installed_) restore();
-    state().raised = 0;
-    state().owned = false;
-  }
+  ~InterruptGuard();
 
   /// Whether Ctrl-C was pressed since the outermost guard was made.
   bool interrupted() const { return active_ && state().raised != 0; }
@@ -39,38 +29,17 @@ class InterruptGuard {
     volatile std::sig_atomic_t raised = 0;
     Action before{};
   };
-  static State& state() {
-    static State shared;
-    return shared;
-  }
+  static State& state();
 
-  static void on_signal(int) {
-    state().raised = 1;
-    restore();
-  }
-  static void restore() {
-#ifdef _WIN32
-    std::signal(SIGINT, state().before);
-#else
-    sigaction(SIGINT, &state().before, nullptr);
-#endif
-  }
-  void install() {
-#ifdef _WIN32
-    state().before = std::signal(SIGINT, on_signal);
-    installed_ = true;
-#else
-    sigaction(SIGINT, nullptr, &state().before);
-    if (!(state().before.sa_flags & SA_SIGINFO) && state().before.sa_handler == SIG_IGN) return;
-    Action action{};
-    action.sa_handler = on_signal;
-    action.sa_flags = SA_RESTART;
-    sigemptyset(&action.sa_mask);
-    installed_ = sigaction(SIGINT, &action, nullptr) == 0;
-#endif
-  }
+  static void on_signal(int);
+  static void restore();
+  void install();
 
   bool active_, owner_ = false, installed_ = false;
 };
 
 }  // namespace pushforward
+
+#ifndef PUSHFORWARD_COMPILED
+#include <pushforward/training/interrupt.inl>
+#endif

@@ -15,11 +15,7 @@ namespace pushforward {
 namespace detail {
 
 // Where `step` stands between 0 and 1 in a schedule over `own` steps, or all `total` of a training if it has none.
-inline double progress_of(const char* schedule, Index step, Index own, Index total) {
-  const Index steps = own > 0 ? own : total;
-  if (steps <= 0) fail<ValueError>(schedule, ": the number of steps is not known outside of fit(); set .steps");
-  return std::clamp(static_cast<double>(step) / static_cast<double>(steps), 0.0, 1.0);
-}
+double progress_of(const char* schedule, Index step, Index own, Index total);
 
 inline double cosine_between(double from, double to, double progress) {
   return to + (from - to) * 0.5 * (1 + std::cos(3.14159265358979323846 * progress));
@@ -70,12 +66,7 @@ struct StepDecayOptions {
 };
 
 /// factor(step) = factor^floor(step / every). Throws ValueError unless every > 0 and factor > 0.
-inline Schedule step_decay(StepDecayOptions options = {}) {
-  if (options.every <= 0)
-    fail<ValueError>("step_decay: every is ", options.every, ", expected a positive number of steps");
-  if (!(options.factor > 0)) fail<ValueError>("step_decay: factor is ", options.factor, ", expected a positive number");
-  return [options](Index step) { return std::pow(options.factor, static_cast<double>(step / options.every)); };
-}
+Schedule step_decay(StepDecayOptions options = {});
 
 /// How cosine_decay goes.
 struct CosineDecayOptions {
@@ -86,23 +77,11 @@ struct CosineDecayOptions {
 /// factor(step) = final + (1 - final) (1 + cos(pi step / steps)) / 2, and `final_factor` from then on.
 ///
 /// Source: Loshchilov and Hutter, SGDR, 2017, equation 5.
-inline Schedule cosine_decay(CosineDecayOptions options = {}) {
-  return [options](Index step, Index total) {
-    return detail::cosine_between(1, options.final_factor,
-                                  detail::progress_of("cosine_decay", step, options.steps, total));
-  };
-}
+Schedule cosine_decay(CosineDecayOptions options = {});
 
 /// factor(step) = (step + 1) / (steps + 1) times what `then` begins with for the first `steps` steps, then `then`
 /// counted from there. Throws ValueError for negative `steps`.
-inline Schedule warm_up(Index steps, Schedule then = {}) {
-  if (steps < 0) fail<ValueError>("warm_up: steps is ", steps, ", expected 0 or more");
-  return [steps, then = std::move(then)](Index step, Index total) {
-    const Index rest = total > 0 ? std::max<Index>(total - steps, 1) : 0;
-    if (step >= steps) return then(step - steps, rest);
-    return then(0, rest) * static_cast<double>(step + 1) / static_cast<double>(steps + 1);
-  };
-}
+Schedule warm_up(Index steps, Schedule then = {});
 
 /// How one_cycle goes.
 struct OneCycleOptions {
@@ -116,14 +95,10 @@ struct OneCycleOptions {
 /// rate of the optimizer is the peak. Throws ValueError unless 0 < peak_at < 1.
 ///
 /// Source: Smith and Topin, Super-convergence, 2018.
-inline Schedule one_cycle(OneCycleOptions options = {}) {
-  if (!(options.peak_at > 0 && options.peak_at < 1))
-    fail<ValueError>("one_cycle: peak_at is ", options.peak_at, ", expected a number between 0 and 1");
-  return [options](Index step, Index total) {
-    const double at = detail::progress_of("one_cycle", step, options.steps, total);
-    if (at < options.peak_at) return detail::cosine_between(options.first_factor, 1, at / options.peak_at);
-    return detail::cosine_between(1, options.final_factor, (at - options.peak_at) / (1 - options.peak_at));
-  };
-}
+Schedule one_cycle(OneCycleOptions options = {});
 
 }  // namespace pushforward
+
+#ifndef PUSHFORWARD_COMPILED
+#include <pushforward/training/schedules.inl>
+#endif
