@@ -4,8 +4,6 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 programs=${1:-build/release/examples}
-# A thread that waits sleeps after about 0.1 ms of spinning: on a busy machine it would keep others from their work.
-export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-10000}
 out=$(mktemp -d) log=$(mktemp) failed=0
 if [ -z "${PUSHFORWARD_DATA:-}" ] && [ -d ../shared/data ]; then export PUSHFORWARD_DATA=$(cd ../shared/data && pwd); fi
 

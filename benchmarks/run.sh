@@ -28,7 +28,7 @@ install_dependencies compiler cmake eigen zlib >&2
 # The wall time and the memory of one compilation, and the size of the stripped program: from headers alone, and with
 # the compiled library.
 compile_cost() {
-  local work example source part flags="-std=c++20 -O3 -DNDEBUG -fopenmp -DPUSHFORWARD_HAS_ZLIB=1"
+  local work example source part flags="-std=c++20 -O3 -DNDEBUG -DPUSHFORWARD_HAS_ZLIB=1"
   work=$(mktemp -d)
   [ ${#names[@]} -gt 0 ] || for source in examples/*.cpp; do names+=("$(basename "$source" .cpp)"); done
   for part in functions models operations; do
@@ -56,7 +56,7 @@ timed_compilation() {
 }
 
 stripped_size() {
-  "${CXX:-c++}" -fopenmp -s "$@" -o "$1.program" -lz
+  "${CXX:-c++}" -s "$@" -o "$1.program" -lz
   printf ', "stripped_bytes": %d}\n' "$(stat -c %s "$1.program")"
 }
 
@@ -68,9 +68,7 @@ fi
 preset=${PUSHFORWARD_BENCHMARK_PRESET:-release} build=build/${PUSHFORWARD_BENCHMARK_PRESET:-release}
 cmake --preset "$preset" >/dev/null
 cmake --build --preset "$preset" -j "$(getconf _NPROCESSORS_ONLN)" --target benchmark_workloads benchmark_cold_start benchmark_time_command benchmark_limits >&2
-export OMP_NUM_THREADS=$threads
-# A thread that waits sleeps after about 0.1 ms of spinning: on a busy machine it would keep others from their work.
-export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-10000}
+export PUSHFORWARD_NUM_THREADS=$threads
 programs=$build/benchmarks
 
 cold_start() {

@@ -42,7 +42,7 @@ static_assert(__GNUC__ >= 12);
 has() { # has NEED
   case $1 in
     compiler) choose_compiler && command -v make >/dev/null ;;
-    clang) echo 'int main() {}' | clang++ -x c++ -fopenmp -fsanitize=address - -o /dev/null 2>/dev/null ;;
+    clang) echo 'int main() {}' | clang++ -x c++ -fsanitize=address - -o /dev/null 2>/dev/null ;;
     cmake | clang-format) command -v "$1" >/dev/null ;;
     eigen) eigen_include >/dev/null ;;
     zlib) has_header zlib.h ;;
@@ -56,18 +56,18 @@ packages() { # packages MANAGER NEED: what the manager calls the need
     apt-get:compiler)
       # Ubuntu 22.04 has g++ 11 under the plain name.
       apt-cache policy g++ | grep -qE 'Candidate: (4:)?([1-9]|1[01])\.' && echo g++-12 make || echo g++ make ;;
-    apt-get:clang) echo clang libomp-dev ;;
+    apt-get:clang) echo clang ;;
     apt-get:eigen) echo libeigen3-dev ;;
     apt-get:zlib) echo zlib1g-dev ;;
     apt-get:python) echo python3 ;;
     dnf:compiler) echo gcc-c++ make ;;
-    dnf:clang) echo clang libomp-devel libasan libubsan ;;
+    dnf:clang) echo clang libasan libubsan ;;
     dnf:eigen) echo eigen3-devel ;;
     dnf:zlib) echo zlib-devel ;;
     dnf:catch2) echo catch-devel ;;
     dnf:clang-format) echo clang-tools-extra ;;
     dnf:python) echo python3 ;;
-    brew:compiler | brew:clang) echo llvm libomp ;;
+    brew:compiler | brew:clang) echo llvm ;;
     *) echo "$2" ;;
   esac
 }

@@ -1,19 +1,19 @@
-# What the library uses where it is there: OpenMP, zlib, oneDNN, a BLAS. The build tree and the installed package both
+# What the library uses where it is there: threads, zlib, oneDNN, a BLAS. The build tree and the installed package both
 # decide here, so a program that finds the installed package may choose with the same options.
 
-option(PUSHFORWARD_WITH_OPENMP "Use OpenMP where the compiler has it" ON)
 option(PUSHFORWARD_WITH_ZLIB "Use zlib, where it is installed, to read .gz files and to write small PNG files" ON)
 option(PUSHFORWARD_WITH_ONEDNN "Let oneDNN compute matrix products" OFF)
 option(PUSHFORWARD_WITH_BLAS "Let a BLAS (its C interface) compute matrix products" OFF)
 
 # pushforward_link_backends(TARGET): links TARGET, an interface library or an imported one, to what the options ask for.
-# OpenMP and zlib may be missing; oneDNN and a BLAS were asked for by name, so they may not.
+# zlib may be missing; oneDNN and a BLAS were asked for by name, so they may not.
 function(pushforward_link_backends target)
-  if(PUSHFORWARD_WITH_OPENMP)
-    find_package(OpenMP QUIET COMPONENTS CXX)
-    if(OpenMP_CXX_FOUND)
-      _pushforward_link(${target} OpenMP::OpenMP_CXX)
-    endif()
+  find_package(Threads REQUIRED)
+  _pushforward_link(${target} Threads::Threads)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # g++ vectorizes the loops that are marked for it at -O2, too. No OpenMP library is needed.
+    target_compile_options(${target} INTERFACE -fopenmp-simd)
+    target_compile_definitions(${target} INTERFACE PUSHFORWARD_HAS_OPENMP_SIMD=1)
   endif()
   if(PUSHFORWARD_WITH_ZLIB)
     find_package(ZLIB QUIET)

@@ -27,8 +27,6 @@ if [ -z "$data" ] && [ -d ../shared/data ]; then data=$(cd ../shared/data && pwd
 [ -z "$data" ] || export PUSHFORWARD_DATA=$data
 
 started=$(mktemp)
-# A thread that waits sleeps after about 0.1 ms of spinning: on a busy machine it would keep others from their work.
-export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-10000}
 say "building ${examples[*]} in build/release"
 cmake --preset release >/dev/null
 cmake --build --preset release -j "$(getconf _NPROCESSORS_ONLN)" --target "${examples[@]/#/example_}"

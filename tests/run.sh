@@ -13,8 +13,6 @@ fi
 install_dependencies compiler cmake eigen zlib catch2
 if [ -z "${PUSHFORWARD_DATA:-}" ] && [ -d ../shared/data ]; then export PUSHFORWARD_DATA=$(cd ../shared/data && pwd); fi
 jobs=$(getconf _NPROCESSORS_ONLN)
-# A thread that waits sleeps after about 0.1 ms of spinning: on a busy machine it would keep others from their work.
-export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-10000}
 
 say "building the tests in build/$preset"
 cmake --preset "$preset" >/dev/null

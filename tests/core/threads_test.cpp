@@ -1,5 +1,8 @@
 #include <pushforward/core/threads.hpp>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -68,6 +71,39 @@ TEST_CASE("loops of several threads run side by side") {
     });
   for (auto& thread : threads) thread.join();
   CHECK(total == 4 * 50 * 100);
+}
+
+TEST_CASE("many short loops from many threads: each ends with all of its indices visited") {
+  const Threads threads(6);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> callers;
+  for (int c = 0; c < 3; ++c)
+    callers.emplace_back([&] {
+      std::vector<int> visits(60);
+      for (int k = 1; k <= 3000; ++k) {
+        pf::parallel_for(60, 1, [&](Index begin, Index end) {
+          for (Index i = begin; i < end; ++i) ++visits[static_cast<std::size_t>(i)];
+        });
+        for (const int visit : visits) wrong += visit != k;
+      }
+    });
+  for (auto& caller : callers) caller.join();
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("a child process has the caller alone and still ends its loops") {
+  const Threads threads(4);
+  std::atomic<Index> total{0};
+  pf::parallel_for(40, 1, [&](Index begin, Index end) { total += end - begin; });
+  const pid_t child = fork();
+  if (child == 0) {
+    total = 0;
+    pf::parallel_for(40, 1, [&](Index begin, Index end) { total += end - begin; });
+    _exit(total == 40 ? 0 : 1);
+  }
+  int status = -1;
+  CHECK(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
 }
 
 TEST_CASE("the number of threads is at least one") {

@@ -134,7 +134,7 @@ def compiler_command(options):
     """The compiler with what the library uses where it is there."""
     command = [options.cxx, "-std=c++20", f"-I{ROOT / 'include'}", "-isystem", options.eigen]
     links = []
-    for header, flags, link in (("omp.h", ["-fopenmp"], []), ("zlib.h", ["-DPUSHFORWARD_HAS_ZLIB=1"], ["-lz"])):
+    for header, flags, link in (("thread", ["-pthread"], []), ("zlib.h", ["-DPUSHFORWARD_HAS_ZLIB=1"], ["-lz"])):
         probe = subprocess.run([options.cxx, *flags, "-x", "c++", "-", "-o", os.devnull, *link],
                                input=f"#include <{header}>\nint main() {{}}", text=True, capture_output=True)
         if probe.returncode == 0:

@@ -50,7 +50,7 @@
 // them faster. clang++ needs no such word, and would warn where it cannot obey.
 #if defined(__clang__)
 #define PUSHFORWARD_SIMD
-#elif defined(_OPENMP)
+#elif defined(_OPENMP) || defined(PUSHFORWARD_HAS_OPENMP_SIMD)
 #define PUSHFORWARD_SIMD _Pragma("omp simd")
 #elif defined(__GNUC__)
 #define PUSHFORWARD_SIMD _Pragma("GCC ivdep")

@@ -1,42 +1,20 @@
 // Threads: how many, and loops over index ranges whose result does not depend on it.
 #pragma once
 
-#include <algorithm>
-#include <atomic>
 #include <cstddef>
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 namespace pushforward {
 
 /// Sizes, axes and positions: signed, 64 bits on 64-bit machines (the same type as Eigen::Index).
 using Index = std::ptrdiff_t;
 
-namespace detail {
+/// The number of threads that one operation may use: at first what the environment variable `PUSHFORWARD_NUM_THREADS`
+/// says, or `OMP_NUM_THREADS`, or else as many as this process may run at once.
+int num_threads();
 
-inline std::atomic<int>& thread_count() {
-#ifdef _OPENMP
-  static std::atomic<int> count{std::max(1, omp_get_max_threads())};
-#else
-  static std::atomic<int> count{1};
-#endif
-  return count;
-}
-
-}  // namespace detail
-
-/// The number of threads that one operation may use.
-inline int num_threads() { return detail::thread_count().load(std::memory_order_relaxed); }
-
-/// Sets the number of threads that one operation may use (at least 1; without OpenMP it stays 1). Results do not
-/// depend on it, to the last bit.
-inline void set_num_threads([[maybe_unused]] int count) {
-#ifdef _OPENMP
-  detail::thread_count().store(std::max(1, count), std::memory_order_relaxed);
-#endif
-}
+/// Sets the number of threads that one operation may use, at least 1 and at most 256. Results do not depend on it, to
+/// the last bit.
+void set_num_threads(int count);
 
 namespace detail {
 
@@ -47,22 +25,7 @@ struct RangeBody {
   void operator()(Index begin, Index end) const { call(body, begin, end); }
 };
 
-inline void run_ranges(Index n, [[maybe_unused]] Index grain, RangeBody body) {
-#ifdef _OPENMP
-  const Index chunks = (n + grain - 1) / grain;
-  const int threads = static_cast<int>(std::min<Index>(num_threads(), chunks));
-  if (threads > 1 && !omp_in_parallel()) {
-#pragma omp parallel num_threads(threads)
-    {
-      const Index team = omp_get_num_threads(), me = omp_get_thread_num();
-      const Index begin = chunks * me / team * grain, end = std::min(n, chunks * (me + 1) / team * grain);
-      if (begin < end) body(begin, end);
-    }
-    return;
-  }
-#endif
-  body(Index{0}, n);
-}
+void run_ranges(Index n, Index grain, RangeBody body);
 
 }  // namespace detail
 
@@ -77,3 +40,7 @@ void parallel_for(Index n, Index grain, const Body& body) {
 }
 
 }  // namespace pushforward
+
+#ifndef PUSHFORWARD_COMPILED
+#include <pushforward/core/threads.inl>
+#endif
