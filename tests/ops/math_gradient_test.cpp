@@ -1,5 +1,7 @@
 #include <pushforward/autodiff/functional.hpp>
+#include <pushforward/ops/cast.hpp>
 #include <pushforward/ops/math.hpp>
+#include <pushforward/ops/reductions.hpp>
 
 #include "support/expect_gradients.hpp"
 #include "support/reference.hpp"
@@ -165,4 +167,25 @@ TEST_CASE("bounds of clamp in the wrong order are refused") {
   CHECK(support::message_of<pf::ValueError>([] { pf::clamp(Tensor{1}, 2, 1); }) ==
         "clamp: the bounds are 2 and 1, expected low <= high");
   CHECK_THROWS_AS(pf::clamp(Tensor{1}, NAN, 1), pf::ValueError);
+}
+
+TEST_CASE("silu and gelu: slopes next to zero and far out, where the quotient that they come from loses its digits") {
+  const auto slopes = [](auto f, const pf::Tensor<float>& x) {
+    const pf::Tensor<float> point = pf::variable(x);
+    return pf::cast<double>(pf::gradient(pf::sum(f(point)), point));
+  };
+  const pf::Tensor<float> near{0.0f, -0.0f, 1e-45f, -1e-45f, 3e-40f, -1e-38f, 1e-30f, 1e-20f, -1e-19f, 1e-10f};
+  for (const auto& slope : {slopes([](const auto& x) { return pf::silu(x); }, near),
+                            slopes([](const auto& x) { return pf::gelu(x); }, near)})
+    for (Index i = 0; i < slope.size(); ++i) CHECK(slope(i) == Approx(0.5).epsilon(1e-6));
+  const pf::Tensor<float> far{-200.0f, -88.0f, -20.0f, -5.0f, 5.0f, 20.0f, 88.0f, 1e30f};
+  const Tensor silu = slopes([](const auto& x) { return pf::silu(x); }, far);
+  const Tensor gelu = slopes([](const auto& x) { return pf::gelu(x); }, far);
+  for (Index i = 0; i < far.size(); ++i) {
+    const double x = static_cast<double>(far(i)), s = 1 / (1 + std::exp(-x)),
+                 cdf = 0.5 * std::erfc(-x / std::sqrt(2.0));
+    CHECK(silu(i) == Approx(s * (1 + x * (1 - s))).epsilon(2e-6).margin(1e-30));
+    CHECK(gelu(i) ==
+          Approx(cdf + x * std::exp(-x * x / 2) / std::sqrt(2 * std::acos(-1.0))).epsilon(2e-6).margin(1e-6));
+  }
 }

@@ -12,25 +12,35 @@ namespace detail {
 // A function F has
 //   value(x), and slope(v), plain numbers, where v is the input x or, if F::from_output, the output y: whichever
 //   makes the slope cheap;
+//   slope_of_both(x, y) beside slope(x), where knowing both makes the slope much cheaper;
 //   curvature(v), d slope / d v as a differentiable tensor, or nothing if it is zero wherever it exists.
 // First-order gradients are one fused pass; higher orders follow from `curvature`.
 template <class F, class S>
 inline constexpr bool has_curvature = requires(const F& f, const Tensor<S>& v) {
   f.curvature(v);
 };
+template <class F>
+inline constexpr bool has_slope_of_both = requires(const F& f) {
+  f.slope_of_both(0.0f, 0.0f);
+};
 
-// cotangent * F.slope(v)
+// cotangent * F.slope(v); `y` holds the numbers of F(v) where F has slope_of_both, and is unused elsewhere.
 template <class F, class S>
-Tensor<S> times_slope(const char* name, const F& f, const Tensor<S>& cotangent, const Tensor<S>& v) {
+Tensor<S> times_slope(const char* name, const F& f, const Tensor<S>& cotangent, const Tensor<S>& v,
+                      const Tensor<S>& y = {}) {
   Tensor<S> result = Access::allocate<S>(v.shape());
-  map_parallel([f](S g, S u) { return g * f.slope(u); }, v.size(), Access::data(result), cotangent.data(), v.data());
+  if constexpr (has_slope_of_both<F>)
+    map_parallel([f](S g, S u, S w) { return g * f.slope_of_both(u, w); }, v.size(), Access::data(result),
+                 cotangent.data(), v.data(), y.data());
+  else
+    map_parallel([f](S g, S u) { return g * f.slope(u); }, v.size(), Access::data(result), cotangent.data(), v.data());
   if constexpr (has_curvature<F, S>) {
     return record(name, std::move(result),
-                  edge(cotangent, [=](const Tensor<S>& g) { return times_slope(name, f, g, v); }),
+                  edge(cotangent, [=](const Tensor<S>& g) { return times_slope(name, f, g, v, y); }),
                   edge(v, [=](const Tensor<S>& g) { return g * cotangent * f.curvature(v); }));
   } else {
     return record(name, std::move(result),
-                  edge(cotangent, [=](const Tensor<S>& g) { return times_slope(name, f, g, v); }));
+                  edge(cotangent, [=](const Tensor<S>& g) { return times_slope(name, f, g, v, y); }));
   }
 }
 
@@ -41,8 +51,19 @@ Tensor<S> apply_function(const char* name, const F& f, const Tensor<S>& x) {
   if constexpr (F::from_output)
     return record(name, std::move(y),
                   edge(x, [=](const Tensor<S>& g, const Tensor<S>& out) { return times_slope(name, f, g, out); }));
+  else if constexpr (has_slope_of_both<F>)
+    return record(name, std::move(y), edge(x, [=](const Tensor<S>& g, const Tensor<S>& out) {
+                    return times_slope(name, f, g, x, stop_gradient(out));
+                  }));
   else
     return record(name, std::move(y), edge(x, [=](const Tensor<S>& g) { return times_slope(name, f, g, x); }));
+}
+
+// y / x, where y = x f(x) and f(0) = 1/2; next to 0 the quotient of subnormal numbers would be wrong.
+template <class S>
+PUSHFORWARD_INLINE S mean_slope(S x, S y) {
+  const bool tiny = x < S(1e-20) && x > S(-1e-20);
+  return tiny ? S(0.5) : y / (tiny ? S(1) : x);
 }
 
 struct OfInput {
@@ -213,6 +234,11 @@ struct Silu : OfInput {
     return s + s * (x - x * s);
   }
   template <class S>
+  S slope_of_both(S x, S y) const {
+    const S s = mean_slope(x, y);
+    return s + y * (S(1) - s);
+  }
+  template <class S>
   Tensor<S> curvature(const Tensor<S>& x) const {
     const Tensor<S> s = pushforward::sigmoid(x);
     return s * (1 - s) * (2 + x * (1 - 2 * s));
@@ -225,6 +251,10 @@ struct Gelu : OfInput {
   S slope(S x) const {
     const S cdf = S(0.5) + S(0.5) * math::erf(x * S(0.70710678118654752440));
     return cdf + x * S(inverse_sqrt_2pi) * math::exp(S(-0.5) * x * x);
+  }
+  template <class S>
+  S slope_of_both(S x, S y) const {
+    return mean_slope(x, y) + x * S(inverse_sqrt_2pi) * math::exp(S(-0.5) * x * x);
   }
   template <class S>
   Tensor<S> curvature(const Tensor<S>& x) const {

@@ -118,8 +118,9 @@ template <class S>
 struct ActivationLoops {
   const char* name;
   bool from_output;                              // the slope follows from the output alone
+  bool from_both;                                // it follows best from input and output
   void (*values)(Index n, S* out, const S* in);  // may run in place
-  Tensor<S> (*slope)(const Tensor<S>& cotangent, const Tensor<S>& v);
+  Tensor<S> (*slope)(const Tensor<S>& cotangent, const Tensor<S>& v, const Tensor<S>& y);
 };
 
 template <class F, class S>
@@ -137,8 +138,23 @@ void activation_values(Index n, S* out, const S* in) {
 
 template <class F, class S>
 ActivationLoops<S> activation_loops(const char* name) {
-  return {name, F::from_output, activation_values<F, S>,
-          [](const Tensor<S>& g, const Tensor<S>& v) { return times_slope("activation", F{}, g, v); }};
+  return {name, F::from_output, has_slope_of_both<F>, activation_values<F, S>,
+          [](const Tensor<S>& g, const Tensor<S>& v, const Tensor<S>& y) {
+            return times_slope("activation", F{}, g, v, y);
+          }};
+}
+
+// The activation of z joined to the graph, with its values y.
+template <class S>
+Tensor<S> record_activation(const ActivationLoops<S>& f, const Tensor<S>& z, Tensor<S> y) {
+  if (f.from_output)
+    return record(f.name, std::move(y),
+                  edge(z, [slope = f.slope](const Tensor<S>& g, const Tensor<S>& v) { return slope(g, v, {}); }));
+  if (f.from_both)
+    return record(f.name, std::move(y), edge(z, [slope = f.slope, z](const Tensor<S>& g, const Tensor<S>& out) {
+                    return slope(g, z, stop_gradient(out));
+                  }));
+  return record(f.name, std::move(y), edge(z, [slope = f.slope, z](const Tensor<S>& g) { return slope(g, z, {}); }));
 }
 
 template <class S>
@@ -183,11 +199,7 @@ Tensor<S> linear_activated(Activation activation, const Tensor<S>& x, const Tens
                 [=](Index first, Index last) { f.values((last - first) * out, to + first * out, from + first * out); });
   }
   if (nan_check_flag()) check_finite("linear", y);
-  z = record_linear(f.from_output ? Access::shell(z) : z, x, weight, bias);
-  if (f.from_output)
-    return record(f.name, std::move(y),
-                  edge(z, [slope = f.slope](const Tensor<S>& g, const Tensor<S>& v) { return slope(g, v); }));
-  return record(f.name, std::move(y), edge(z, [slope = f.slope, z](const Tensor<S>& g) { return slope(g, z); }));
+  return record_activation(f, record_linear(f.from_output ? Access::shell(z) : z, x, weight, bias), std::move(y));
 }
 
 }  // namespace detail
@@ -224,12 +236,7 @@ Tensor<S> activate(const Tensor<S>& x, Activation activation) {
   parallel_for(x.size(), detail::elementwise_grain, [&](Index begin, Index end) {
     f.values(end - begin, detail::Access::data(y) + begin, x.data() + begin);
   });
-  if (f.from_output)
-    return detail::record(
-        f.name, std::move(y),
-        detail::edge(x, [slope = f.slope](const Tensor<S>& g, const Tensor<S>& v) { return slope(g, v); }));
-  return detail::record(f.name, std::move(y),
-                        detail::edge(x, [slope = f.slope, x](const Tensor<S>& g) { return slope(g, x); }));
+  return detail::record_activation(f, x, std::move(y));
 }
 
 }  // namespace pushforward
