@@ -7,18 +7,19 @@
 namespace pushforward::detail {
 
 // `flatten` inlines the whole body into these functions, so that it is compiled, and vectorized by the compiler, for
-// their instruction set.
+// their instruction set. They are not inlined themselves: a caller that is built for the same CPU, but tuned for
+// narrower vectors, would make theirs as narrow.
 template <class Body>
 PUSHFORWARD_FLATTEN auto run_baseline(const Body& body) {
   return body();
 }
 #if PUSHFORWARD_X86
 template <class Body>
-PUSHFORWARD_FLATTEN PUSHFORWARD_TARGET_AVX2 auto run_avx2(const Body& body) {
+PUSHFORWARD_FLATTEN PUSHFORWARD_TARGET_AVX2 __attribute__((noinline)) auto run_avx2(const Body& body) {
   return body();
 }
 template <class Body>
-PUSHFORWARD_FLATTEN PUSHFORWARD_TARGET_AVX512 auto run_avx512(const Body& body) {
+PUSHFORWARD_FLATTEN PUSHFORWARD_TARGET_AVX512 __attribute__((noinline)) auto run_avx512(const Body& body) {
   return body();
 }
 #endif

@@ -125,14 +125,10 @@ struct ActivationLoops {
 
 template <class F, class S>
 void activation_values(Index n, S* out, const S* in) {
+  const auto f = [](S x) { return F{}.value(x); };
+  if (in != out) return map_serial(f, n, out, in);
   vectorized_unless_double<S>([=] {
-    constexpr Index strip = 256;  // copied, so that the loop may take it that its arrays do not overlap
-    S copy[strip];
-    for (Index i = 0; i < n; i += strip) {
-      const Index m = std::min(strip, n - i);
-      for (Index j = 0; j < m; ++j) copy[j] = in[i + j];
-      map_loop([](S x) { return F{}.value(x); }, m, out + i, copy);
-    }
+    for (Index i = 0; i < n; ++i) out[i] = f(out[i]);
   });
 }
 
