@@ -7,14 +7,15 @@ programs=${1:-build/release/examples}
 out=$(mktemp -d) log=$(mktemp) failed=0
 if [ -z "${PUSHFORWARD_DATA:-}" ] && [ -d ../shared/data ]; then export PUSHFORWARD_DATA=$(cd ../shared/data && pwd); fi
 
-for source in examples/*.cpp; do
-  name=$(basename "$source" .cpp) started=$SECONDS problem=
+for source in examples/*.cpp examples/*/; do
+  name=$(basename "$source" .cpp) started=$SECONDS problem= short=
   timeout 20 "$programs/$name" --help >"$log" 2>&1 || problem="--help failed"
   for option in --help --seed --out --epochs --data --threads; do
     [ -n "$problem" ] || grep -qe "$option" "$log" || problem="--help does not tell of $option"
   done
+  ! grep -qe --quick "$log" || short=--quick
   if [ -z "$problem" ]; then
-    timeout 120 "$programs/$name" --epochs 1 --seed 1 --threads 2 --out "$out/$name" >"$log" 2>&1 ||
+    timeout 120 "$programs/$name" $short --epochs 1 --seed 1 --threads 2 --out "$out/$name" >"$log" 2>&1 ||
       problem="ended with status $?"
   fi
   if [ -z "$problem" ] && ! tail -n 1 "$log" | grep -qE '^result:( [a-z_0-9]+=[^ ]+)+$'; then

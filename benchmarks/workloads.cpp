@@ -1,4 +1,4 @@
-// Whole training and sampling steps of small models, each written as a user of the core would write it.
+// Runs the workloads. Those here are written on the core, as its users would write them; the others go through models.
 #include <cmath>
 #include <cstring>
 
@@ -6,7 +6,7 @@
 #include <pushforward/ops/elementwise.hpp>
 #include <pushforward/training/adam.hpp>
 
-#include "harness.hpp"
+#include "workloads.hpp"
 
 namespace pf = pushforward;
 using pf::Activation, pf::Index, pf::Mlp, pf::Rng, pf::Shape, pf::Tensor;
@@ -130,100 +130,20 @@ benchmark::Workload iwae_mlp_train() {
           }};
 }
 
-benchmark::Workload wgan_gp2d_train() {
-  constexpr Index n = 256;
-  Rng rng(0);
-  Mlp<> generator({2, 128, 128, 2}, rng), critic({2, 128, 128, 1}, rng);
-  auto critic_loss = [](const Mlp<>& d, const Tensor<>& real, const Tensor<>& fake, Rng& noise) {
-    const Tensor<> mix = pf::uniform({n, 1}, noise);
-    const Tensor<> xi = pf::variable(fake + mix * (real - fake));
-    const Tensor<> slope = pf::gradient(pf::sum(d(xi)), xi, {.create_graph = true});
-    const Tensor<> length = pf::sqrt(pf::sum(pf::square(slope), 1) + 1e-12);
-    const auto scores = pf::split<2>(d(pf::concat({fake, real})), 0);
-    return pf::mean(scores[0]) - pf::mean(scores[1]) + 10 * pf::mean(pf::square(length - 1));
-  };
-  const pf::AdamOptions options{.learning_rate = 1e-4, .beta1 = 0.5, .beta2 = 0.9};
-  // Critic: the generator's pass; two passes with weight gradients; the penalty's forward, backward, and backward of
-  // that.
-  const double critic_flops = dense_flops(n, {2, 128, 128, 2}, 1, 0, 0) +
-                              2 * dense_flops(n, {2, 128, 128, 1}, 1, 1, 1) + dense_flops(n, {2, 128, 128, 1}, 2, 1, 1);
-  const double generator_flops = dense_flops(n, {2, 128, 128, 2}, 1, 1, 1) + dense_flops(n, {2, 128, 128, 1}, 2, 0, 0);
-  return {"wgan_gp2d_train", "steps/s", 1, 5 * critic_flops + generator_flops,
-          [=, g_adam = pf::Adam(options), d_adam = pf::Adam(options), noise = Rng(1), data = Batches([&] {
-                                                                                        return pf::normal({n, 2}, rng);
-                                                                                      })]() mutable {
-            for (int i = 0; i < 5; ++i) {
-              Tensor<> fake;
-              {
-                pf::NoGradient guard;
-                fake = generator(pf::normal({n, 2}, noise));
-              }
-              d_adam.step(critic, pf::gradient(critic_loss(critic, data.next(), fake, noise), critic));
-            }
-            const Tensor<> loss = -pf::mean(critic(generator(pf::normal({n, 2}, noise))));
-            g_adam.step(generator, pf::gradient(loss, generator));
-          }};
-}
-
-benchmark::Workload ebm_sgld_train() {
-  constexpr Index n = 256;
-  Rng rng(0);
-  Mlp<> energy({2, 128, 128, 1}, rng, {.activation = Activation::silu});
-  return {"ebm_sgld_train", "steps/s", 1,
-          20 * dense_flops(n, {2, 128, 128, 1}, 2, 0, 0) + dense_flops(2 * n, {2, 128, 128, 1}, 1, 1, 1),
-          [=, adam = pf::Adam(), noise = Rng(1), chains = pf::normal({n, 2}, rng), data = Batches([&] {
-                                                                                     return pf::normal({n, 2}, rng);
-                                                                                   })]() mutable {
-            for (int i = 0; i < 20; ++i) {
-              const Tensor<> x = pf::variable(chains);
-              const Tensor<> slope = pf::gradient(pf::sum(energy(x)), x);
-              pf::NoGradient guard;
-              chains = pf::elementwise([](auto u, auto g, auto e) { return u - 0.005 * g + 0.1 * e; }, chains, slope,
-                                       pf::normal({n, 2}, noise));
-            }
-            const auto [positive, negative] = pf::split<2>(energy(pf::concat({data.next(), chains})), 0);
-            const Tensor<> loss = pf::mean(positive) - pf::mean(negative) +
-                                  0.1 * (pf::mean(pf::square(positive)) + pf::mean(pf::square(negative)));
-            adam.step(energy, pf::gradient(loss, energy));
-          }};
-}
-
-benchmark::Workload flow_matching2d_train() {
-  constexpr Index n = 256;
-  Rng rng(0);
-  Mlp<> net({3, 128, 128, 128, 2}, rng, {.activation = Activation::silu});
-  return {"flow_matching2d_train", "steps/s", 1, dense_flops(n, {3, 128, 128, 128, 2}, 1, 1, 1),
-          [=, adam = pf::Adam(), noise = Rng(1), data = Batches([&] {
-                                                   return pf::normal({n, 2}, rng);
-                                                 })]() mutable {
-            const Tensor<>& x1 = data.next();
-            const Tensor<> x0 = pf::normal({n, 2}, noise), t = pf::uniform({n, 1}, noise);
-            const Tensor<> velocity = x1 - x0;
-            const Tensor<> loss = pf::mean(pf::square(net(pf::concat({x0 + t * velocity, t}, 1)) - velocity));
-            adam.step(net, pf::gradient(loss, net));
-          }};
-}
-
-benchmark::Workload flow_matching2d_sample() {
-  constexpr Index n = 10'000, chunk = 500;
-  Rng rng(0);
-  Mlp<> net({3, 128, 128, 128, 2}, rng, {.activation = Activation::silu});
-  return {"flow_matching2d_sample", "samples/s", n, 100 * dense_flops(n, {3, 128, 128, 128, 2}, 1, 0, 0),
-          [=, noise = Rng(1)]() mutable {
-            pf::NoGradient guard;
-            for (Index done = 0; done < n; done += chunk) {
-              Tensor<> x = pf::normal({chunk, 2}, noise);
-              for (int i = 0; i < 100; ++i)
-                x = x + 0.01 * net(pf::concat({x, Tensor<>::full({chunk, 1}, static_cast<float>(i) / 100)}, 1));
-            }
-          }};
-}
-
-constexpr benchmark::Workload (*workloads[])() = {realnvp2d_train,       vae_mlp_train,  iwae_mlp_train,
-                                                  wgan_gp2d_train,       ebm_sgld_train, flow_matching2d_train,
-                                                  flow_matching2d_sample};
-constexpr const char* names[] = {"realnvp2d_train", "vae_mlp_train",         "iwae_mlp_train",        "wgan_gp2d_train",
-                                 "ebm_sgld_train",  "flow_matching2d_train", "flow_matching2d_sample"};
+struct Named {
+  const char* name;
+  benchmark::Workload (*make)();
+};
+constexpr Named workloads[] = {{"realnvp2d_train", realnvp2d_train},
+                               {"vae_mlp_train", vae_mlp_train},
+                               {"iwae_mlp_train", iwae_mlp_train},
+                               {"wgan_gp2d_train", benchmark::wgan_gp2d_train},
+                               {"ebm_sgld_train", benchmark::ebm_sgld_train},
+                               {"maf_tabular_train", benchmark::maf_tabular_train},
+                               {"nsf_coupling_train", benchmark::nsf_coupling_train},
+                               {"ffjord2d_train", benchmark::ffjord2d_train},
+                               {"flow_matching2d_train", benchmark::flow_matching2d_train},
+                               {"flow_matching2d_sample", benchmark::flow_matching2d_sample}};
 
 }  // namespace
 
@@ -237,16 +157,16 @@ int main(int argc, char** argv) {
     } else if (!std::strcmp(argv[i], "--seconds") && i + 1 < argc) {
       settings.seconds = std::atof(argv[++i]);
     } else if (!std::strcmp(argv[i], "--list")) {
-      for (const char* name : names) std::printf("%s\n", name);
+      for (const Named& each : workloads) std::printf("%s\n", each.name);
       return 0;
     } else {
       wanted.emplace_back(argv[i]);
     }
   }
   pf::set_num_threads(settings.threads);
-  for (std::size_t i = 0; i < std::size(workloads); ++i) {
-    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), names[i]) == wanted.end()) continue;
-    const benchmark::Workload workload = workloads[i]();
+  for (const auto& [name, make] : workloads) {
+    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), name) == wanted.end()) continue;
+    const benchmark::Workload workload = make();
     const double peak = benchmark::peak_flops();
     benchmark::report(workload, benchmark::measure(workload.step, settings.seconds), settings, peak);
   }

@@ -32,22 +32,27 @@ function(pushforward_precompile target)
   target_precompile_headers(${target} PRIVATE ${ARGN})
 endfunction()
 
-# pushforward_programs(PREFIX SOURCE...): one program for each source, for this CPU where the build is a release. They
-# link the compiled library.
-function(pushforward_programs prefix)
+# pushforward_program(TARGET NAME SOURCE...): the program NAME with the compiled library, for this CPU where the build is
+# a release.
+function(pushforward_program target name)
   if(NOT TARGET pushforward_precompiled)
     pushforward_precompile(pushforward_precompiled <pushforward/pushforward.hpp>)
     target_link_libraries(pushforward_precompiled PRIVATE pushforward::compiled)
     _pushforward_program_options(pushforward_precompiled)
     _pushforward_program_options(pushforward_compiled)
   endif()
+  add_executable(${target} ${ARGN})
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name})
+  target_link_libraries(${target} PRIVATE pushforward::compiled)
+  target_precompile_headers(${target} REUSE_FROM pushforward_precompiled)
+  _pushforward_program_options(${target})
+endfunction()
+
+# pushforward_programs(PREFIX SOURCE...): one program for each source.
+function(pushforward_programs prefix)
   foreach(source IN LISTS ARGN)
     get_filename_component(name ${source} NAME_WE)
-    add_executable(${prefix}${name} ${source})
-    set_target_properties(${prefix}${name} PROPERTIES OUTPUT_NAME ${name})
-    target_link_libraries(${prefix}${name} PRIVATE pushforward::compiled)
-    target_precompile_headers(${prefix}${name} REUSE_FROM pushforward_precompiled)
-    _pushforward_program_options(${prefix}${name})
+    pushforward_program(${prefix}${name} ${name} ${source})
   endforeach()
 endfunction()
 

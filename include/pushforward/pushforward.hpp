@@ -6,6 +6,7 @@
 #include <pushforward/core.hpp>
 #include <pushforward/data.hpp>
 #include <pushforward/distributions.hpp>
+#include <pushforward/dynamics.hpp>
 #include <pushforward/io.hpp>
 #include <pushforward/metrics.hpp>
 #include <pushforward/models.hpp>

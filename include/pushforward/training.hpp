@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pushforward/training/adam.hpp>
+#include <pushforward/training/adversarial.hpp>
 #include <pushforward/training/batches.hpp>
 #include <pushforward/training/checkpoint.hpp>
 #include <pushforward/training/clip.hpp>

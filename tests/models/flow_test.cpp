@@ -1,9 +1,11 @@
+#include <pushforward/data/toy_gaussians.hpp>
 #include <pushforward/distributions/mixture.hpp>
 #include <pushforward/models/flow.hpp>
 #include <pushforward/objectives/likelihood.hpp>
 #include <pushforward/testing/check_bijector.hpp>
 #include <pushforward/testing/check_distribution.hpp>
 #include <pushforward/testing/check_gradients.hpp>
+#include <pushforward/training/fit.hpp>
 
 #include "support/catch.hpp"
 
@@ -112,14 +114,48 @@ TEST_CASE("gradient steps on its likelihood teach a flow a density that no norma
   CHECK(nats > 1.15);  // below the entropy would be a density above the truth
 }
 
+TEST_CASE("a neural spline flow is a density, and its draws follow it") {
+  pf::Rng rng(10);
+  auto flow = pf::neural_spline_flow<double>(
+      {.features = 2, .layers = 3, .bins = 5, .hidden = {16}, .activation = pf::Activation::tanh}, rng);
+  stir<double>(flow, 1.3, rng);
+  CHECK(mass_on_grid(flow, 7, 500) == Approx(1.0).margin(1e-3));
+  CHECK_NOTHROW(pf::testing::check_distribution(flow, rng));
+  for (const Index d : {3, 6}) {
+    auto wide = pf::neural_spline_flow<double>({.features = d, .layers = 4, .hidden = {8}, .act_norm = true}, rng);
+    stir<double>(wide, 1.3, rng);
+    CHECK_NOTHROW(pf::testing::check_bijector(wide.bijector(), pf::normal<double>({2, d}, rng)));
+    const auto draws = wide.sample_and_log_prob(7, rng);
+    CHECK(pf::max(pf::abs(draws.log_prob - wide.log_prob(draws.value))).item() < 1e-7);
+  }
+}
+
+TEST_CASE("a neural spline flow learns a checkerboard's sharp edges in seconds") {
+  pf::Rng rng(11);
+  auto flow = pf::neural_spline_flow({.features = 2, .layers = 4, .bins = 16, .hidden = {32, 32}}, rng);
+  const pf::data::Checkerboard board;
+  pf::fit(flow, board.sample(16'384, rng), pf::mle,
+          {.epochs = 12,
+           .batch_size = 256,
+           .optimizer = pf::Adam({.learning_rate = 5e-3}),
+           .schedule = pf::cosine_decay(),
+           .progress = pf::Progress::off},
+          rng);
+  const double gap = pf::mle(flow, board.sample(10'000, rng)).item() - board.entropy();
+  CHECK(gap < 0.15);
+  CHECK(gap > 0.0);
+}
+
 TEST_CASE("an outlier has a low density, not NaN") {
   pf::Rng rng(7);
-  const auto flow = pf::real_nvp({.features = 2, .layers = 8}, rng);
-  const Tensor<> found = flow.log_prob(Tensor<>{{3, 2}, {3e38f, 0.0f, 1e20f, -1e20f, 1e6f, 1.0f}});
-  for (float value : found) {
-    CHECK_FALSE(std::isnan(value));
-    CHECK(value < -1e8f);
-  }
+  const auto nvp = pf::real_nvp({.features = 2, .layers = 8}, rng);
+  const auto spline = pf::neural_spline_flow({.features = 2}, rng);
+  const Tensor<> x{{3, 2}, {3e38f, 0.0f, 1e20f, -1e20f, 1e6f, 1.0f}};
+  for (const Tensor<>& found : {nvp.log_prob(x), spline.log_prob(x)})
+    for (float value : found) {
+      CHECK_FALSE(std::isnan(value));
+      CHECK(value < -1e8f);
+    }
 }
 
 TEST_CASE("ActNorm in a flow is initialized from the first data") {
@@ -143,5 +179,8 @@ TEST_CASE("copies of a flow are independent, and builders refuse what makes no f
   CHECK_THROWS_AS(pf::real_nvp({.features = 1}, rng), pf::ValueError);
   CHECK_THROWS_AS(pf::real_nvp({}, rng), pf::ValueError);
   CHECK_THROWS_AS(pf::nice({.features = 2, .layers = 0}, rng), pf::ValueError);
+  CHECK_THROWS_AS(pf::neural_spline_flow({.features = 1}, rng), pf::ValueError);
+  CHECK_THROWS_AS(pf::neural_spline_flow({.features = 2, .bins = 1}, rng), pf::ValueError);
+  CHECK_THROWS_AS(pf::neural_spline_flow({.features = 2, .bound = -1}, rng), pf::ValueError);
   CHECK_THROWS_AS(flow.log_prob(Tensor<>::ones({3, 2})), pf::ShapeError);
 }

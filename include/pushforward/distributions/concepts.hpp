@@ -36,6 +36,20 @@ struct Draws {
   Tensor<S> log_prob;  ///< [n, ...] without the event axis
 };
 
+/// How log-likelihoods relate to the model's log p(x).
+enum class LikelihoodKind {
+  exact,        ///< log p(x) itself, up to rounding
+  lower_bound,  ///< at most log p(x) on average: a variational autoencoder's
+  estimate      ///< near log p(x), on either side: by an ODE solver, or with an estimated normalizing constant
+};
+
+/// Log-likelihoods that say what they are.
+template <class S = float>
+struct LogLikelihood {
+  Tensor<S> value;  ///< nats, one per event
+  LikelihoodKind kind = LikelihoodKind::exact;
+};
+
 namespace detail {
 
 template <class T>

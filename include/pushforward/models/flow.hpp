@@ -1,4 +1,4 @@
-// Flow: a density made of a simple one and a bijector; real_nvp and nice build two classic ones.
+// Flow: a density made of a simple one and a bijector; real_nvp, nice and neural_spline_flow build classic ones.
 #pragma once
 
 #include <vector>
@@ -6,6 +6,7 @@
 #include <pushforward/bijectors/affine.hpp>
 #include <pushforward/bijectors/chain.hpp>
 #include <pushforward/bijectors/coupling.hpp>
+#include <pushforward/bijectors/rational_quadratic.hpp>
 #include <pushforward/distributions/normal.hpp>
 #include <pushforward/nn/linear.hpp>
 
@@ -86,6 +87,17 @@ struct NiceOptions {
   Activation activation = Activation::relu;  ///< of the networks
 };
 
+/// How `neural_spline_flow` builds a flow.
+struct NeuralSplineFlowOptions {
+  Index features = 0;                        ///< numbers per event, at least 2
+  Index layers = 4;                          ///< spline couplings
+  Index bins = 8;                            ///< pieces of each spline
+  double bound = 5;                          ///< splines act on [-bound, bound]: data should lie within
+  std::vector<Index> hidden = {64, 64};      ///< hidden widths of each coupling's network
+  Activation activation = Activation::relu;  ///< of the networks
+  bool act_norm = false;                     ///< an ActNorm on the data side of each coupling
+};
+
 namespace detail {
 
 template <class S>
@@ -153,6 +165,32 @@ template <class S = float>
 Flow<Normal<S>, Chain<S>> nice(const NiceOptions& options, Rng& rng) {
   detail::check_flow("nice", options.features, options.layers);
   return nice<S>(options, standard_normal<S>(options.features), rng);
+}
+
+/// A neural spline flow with couplings (Durkan et al. 2019, RQ-NSF (C)) on a base of your own: rational-quadratic
+/// splines that keep different numbers in turn, for densities with sharp edges and several modes. Throws ValueError for
+/// fewer than two features, no layers, or a spline that cannot be.
+template <class S = float, class Base>
+Flow<Base, Chain<S>> neural_spline_flow(const NeuralSplineFlowOptions& options, Base base, Rng& rng) {
+  const Index d = options.features;
+  detail::check_flow("neural_spline_flow", d, options.layers);
+  const SplineOptions spline{.bins = options.bins, .bound = options.bound};
+  detail::spline_form<S>("neural_spline_flow", spline);
+  Chain<S> chain;
+  for (Index i = 0; i < options.layers; ++i) {
+    const Keep keep = detail::keep_of_layer(i);
+    const Index kept = kept_features(d, keep), numbers = (d - kept) * spline_numbers(spline);
+    auto net = detail::coupling_network<S>(kept, options.hidden, numbers, options.activation, rng);
+    chain.append(SplineCoupling(std::move(net), d, {.keep = keep, .spline = spline}));
+    if (options.act_norm) chain.append(ActNorm<S>(d));
+  }
+  return {std::move(base), std::move(chain)};
+}
+/// A neural spline flow on a standard normal base: `neural_spline_flow({.features = 2, .layers = 4}, rng)`.
+template <class S = float>
+Flow<Normal<S>, Chain<S>> neural_spline_flow(const NeuralSplineFlowOptions& options, Rng& rng) {
+  detail::check_flow("neural_spline_flow", options.features, options.layers);
+  return neural_spline_flow<S>(options, standard_normal<S>(options.features), rng);
 }
 
 }  // namespace pushforward

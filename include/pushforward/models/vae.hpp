@@ -9,6 +9,12 @@
 
 namespace pushforward {
 
+/// How a likelihood is estimated by importance sampling.
+struct ImportanceOptions {
+  Index particles = 500;  ///< draws of z per example
+  Index batch = 1000;     ///< rows (examples times particles) that are decoded at once: what memory and cache hold
+};
+
 /// A variational autoencoder (Kingma and Welling 2014): p(x) = E_{z ~ prior} p(x | z) with an encoder q(z | x).
 ///
 /// The encoder maps x [.., d] to a distribution with rsample and log_prob, the decoder z [.., latent] to a distribution
@@ -37,6 +43,11 @@ class Vae {
   Tensor<S> elbo(const Tensor<S>& x, Rng& rng, const ElboOptions& options = {}) const {
     return evidence_lower_bound(*this, x, options, rng);
   }
+  /// Lower bounds of log p(x) by importance sampling, close for many particles: x [n, d] -> [n], constants.
+  /// See importance_log_likelihood.
+  LogLikelihood<S> log_likelihood(const Tensor<S>& x, Rng& rng, const ImportanceOptions& options = {}) const {
+    return {importance_log_likelihood(*this, x, options, rng), LikelihoodKind::lower_bound};
+  }
   /// n draws of x, as constants: z from the prior, x from the decoder. For its mean use decode(z).mean().
   Tensor<S> sample(Index n, Rng& rng) const {
     NoGradient guard;
@@ -59,12 +70,6 @@ class Vae {
 
 template <class Encoder, class Decoder, std::integral I>
 Vae(Encoder, Decoder, I) -> Vae<Encoder, Decoder, Normal<detail::scalar_of<Encoder>>>;
-
-/// How a likelihood is estimated by importance sampling.
-struct ImportanceOptions {
-  Index particles = 500;  ///< draws of z per example
-  Index batch = 1000;     ///< rows (examples times particles) that are decoded at once: what memory and cache hold
-};
 
 namespace detail {
 

@@ -74,6 +74,8 @@ class Figure {
   /// The rectangle of a panel, for drawing on `canvas()` by hand. Throws IndexError.
   Rect panel(Index row, Index column) const;
   Canvas& canvas() { return canvas_; }
+  /// The size of its text, in pixels.
+  double font_size() const { return em_; }
 
   /// Writes the figure as a PNG file. Throws IoError.
   void save(const std::string& path) const { write_png(path, canvas_.image()); }

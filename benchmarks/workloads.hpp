@@ -1,0 +1,16 @@
+// Workloads that go through models of the library: whole training and sampling steps.
+#pragma once
+
+#include "harness.hpp"
+
+namespace benchmark {
+
+Workload wgan_gp2d_train();
+Workload ebm_sgld_train();
+Workload maf_tabular_train();
+Workload nsf_coupling_train();
+Workload ffjord2d_train();
+Workload flow_matching2d_train();
+Workload flow_matching2d_sample();
+
+}  // namespace benchmark

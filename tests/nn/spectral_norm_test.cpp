@@ -1,0 +1,162 @@
+// SpectralNorm against the singular value decomposition.
+#include <cmath>
+#include <vector>
+
+#include <Eigen/SVD>
+
+#include <pushforward/nn/activations.hpp>
+#include <pushforward/nn/any_layer.hpp>
+#include <pushforward/nn/sequential.hpp>
+#include <pushforward/nn/spectral_norm.hpp>
+#include <pushforward/testing/check_gradients.hpp>
+#include <pushforward/testing/check_module.hpp>
+
+#include "support/catch.hpp"
+
+namespace pf = pushforward;
+using Catch::Approx;
+using pf::Index;
+using pf::Tensor;
+
+namespace {
+
+Eigen::JacobiSVD<Eigen::MatrixXd> decomposition(const Tensor<double>& weight) {
+  return Eigen::JacobiSVD<Eigen::MatrixXd>(weight.matrix(), Eigen::ComputeThinU | Eigen::ComputeThinV);
+}
+double largest_singular_value(const Tensor<double>& weight) { return decomposition(weight).singularValues()(0); }
+
+using Layer = pf::SpectralNorm<pf::Linear<double>>;
+
+// With many iterations the power method is exact to rounding for weights whose singular values are apart.
+Layer some_layer(Index in, Index out, double bound = 1, Index iterations = 400) {
+  pf::Rng rng(4);
+  return Layer(pf::Linear<double>(in, out, rng), rng, {.bound = bound, .iterations = iterations});
+}
+
+}  // namespace
+
+TEST_CASE("the normalized weight is W / sigma with the sigma of the decomposition") {
+  for (const auto& [in, out] : {std::pair<Index, Index>{3, 3}, {2, 9}, {9, 2}, {1, 4}, {4, 1}}) {
+    const Layer layer = some_layer(in, out);
+    const double sigma = largest_singular_value(layer.layer.weight);
+    const Tensor<double> expected = layer.layer.weight.tensor() / sigma;
+    CHECK(pf::max(pf::abs(layer.weight() - expected)).item() < 1e-10);
+    CHECK(largest_singular_value(layer.weight()) == Approx(1.0).epsilon(1e-10));
+    CHECK(largest_singular_value(some_layer(in, out, 2.5).weight()) == Approx(2.5).epsilon(1e-10));
+    pf::Rng rng(1);
+    const auto x = pf::normal<double>({5, in}, rng);
+    CHECK(pf::max(pf::abs(layer(x) - pf::linear(x, expected, layer.layer.bias.tensor()))).item() < 1e-10);
+    CHECK(pf::max(pf::abs(layer(x, pf::Activation::tanh) - pf::tanh(layer(x)))).item() < 1e-12);
+  }
+}
+
+TEST_CASE("the gradient of the normalized weight is that of W / sigma, with d sigma = u v^T of the decomposition") {
+  const Layer layer = some_layer(4, 3);
+  pf::Rng rng(2);
+  const auto c = pf::normal<double>({3, 4}, rng);  // loss = <c, W / sigma>
+  const auto found = pf::gradient(pf::sum(layer.weight() * c), layer)[0];
+  const auto svd = decomposition(layer.layer.weight);
+  const double sigma = svd.singularValues()(0);
+  const Eigen::MatrixXd w = layer.layer.weight.matrix(),
+                        outer = svd.matrixU().col(0) * svd.matrixV().col(0).transpose();
+  // Miyato et al. 2018, eq. 12.
+  const Eigen::MatrixXd expected =
+      c.matrix() / sigma - (c.matrix().array() * w.array()).sum() / (sigma * sigma) * outer;
+  CHECK((found.matrix() - expected).cwiseAbs().maxCoeff() < 1e-9);
+
+  // sigma is stationary in u and v, so that the total derivative is the same: against finite differences.
+  const double h = 1e-6;
+  for (Index i = 0; i < 12; ++i) {
+    const auto at = [&](double by) {
+      Layer moved = layer;
+      moved.layer.weight = Tensor<double>::generate(
+          {3, 4}, [&](Index k) { return layer.layer.weight.tensor().data()[k] + (k == i ? by : 0); });
+      return pf::sum(moved.weight() * c).item();
+    };
+    CHECK(found.data()[i] == Approx((at(h) - at(-h)) / (2 * h)).margin(1e-7));
+  }
+}
+
+TEST_CASE("with its vectors held, the normalized layer has gradients of order 2 in its input and weight") {
+  pf::Rng rng(3);
+  pf::SpectralMlp<double> critic({2, 5, 1}, rng, {.activation = pf::Activation::tanh});
+  CHECK_NOTHROW(pf::testing::check_gradients([&](const Tensor<double>& x) { return critic(x); },
+                                             pf::normal<double>({3, 2}, rng), {.order = 2}));
+  const auto pair = pf::detail::power_method<double>(critic.layers[0].layer.weight, critic.layers[0].direction, 1);
+  CHECK_NOTHROW(
+      pf::testing::check_gradients([&](const Tensor<double>& w) { return w / pf::detail::spectral_norm_of(w, pair); },
+                                   critic.layers[0].layer.weight.tensor(), {.order = 2}));
+}
+
+TEST_CASE("calls repeat and change nothing; updates follow a changed weight to its singular vector") {
+  pf::Rng rng(5);
+  Layer layer(pf::Linear<double>(20, 30, rng), rng);
+  const auto x = pf::normal<double>({4, 20}, rng);
+  CHECK(layer(x).to_vector() == layer(x).to_vector());
+  const auto before = layer.direction.to_vector();
+
+  layer.layer.weight = pf::normal<double>({30, 20}, rng);
+  const double sigma = largest_singular_value(layer.layer.weight);
+  const auto error = [&] { return std::abs(largest_singular_value(layer.weight()) - 1); };
+  const double stale = error();
+  CHECK(layer.direction.to_vector() == before);
+  double last = stale;
+  for (int round = 0; round < 6; ++round) {
+    for (int i = 0; i < 50; ++i) CHECK(pf::update_spectral_norms(layer) == 1);
+    CHECK(error() <= last + 1e-12);
+    last = error();
+  }
+  CHECK(stale > 0.02);
+  CHECK(last < 1e-6);
+  const auto svd = decomposition(layer.layer.weight);
+  CHECK(std::abs(layer.direction.matrix().cwiseProduct(svd.matrixU().col(0)).sum()) == Approx(1.0));
+  CHECK(svd.singularValues()(0) == sigma);
+}
+
+TEST_CASE("a spectrally normalized network is Lipschitz, and its layers are found wherever they stand") {
+  pf::Rng rng(6);
+  pf::SpectralMlp<> critic({2, 64, 64, 1}, rng);
+  for (int i = 0; i < 200; ++i) pf::update_spectral_norms(critic);
+  const auto x = pf::normal({500, 2}, rng), y = pf::normal({500, 2}, rng);
+  const auto gap = pf::abs(critic(x) - critic(y)) / pf::norm(x - y, 1, true);
+  CHECK(gap.max() <= 1.0f + 1e-3f);
+  CHECK(pf::update_spectral_norms(critic) == 3);
+
+  std::vector<pf::AnyLayer<>> stack;
+  stack.push_back(pf::SpectralNorm<>(pf::Linear<>(2, 8, rng), rng));
+  stack.push_back(pf::Linear<>(8, 8, rng));
+  stack.push_back(pf::SpectralNorm<>(pf::Linear<>(8, 1, rng), rng));
+  pf::Sequential mixed(stack, pf::Relu{}, pf::SpectralNorm(pf::Linear<double>(3, 3, rng), rng));
+  CHECK(pf::update_spectral_norms(mixed) == 3);
+  pf::Mlp<> plain({2, 4, 1}, rng);
+  CHECK(pf::update_spectral_norms(plain) == 0);
+}
+
+TEST_CASE("it is a module: members are named, copies are independent, an activation after it is fused") {
+  pf::Rng rng(7);
+  const auto x = pf::normal({3, 4}, rng);
+  CHECK_NOTHROW(pf::testing::check_module(pf::SpectralMlp<>({4, 8, 8, 2}, rng), x));
+  const pf::Sequential net(pf::SpectralNorm(pf::Linear<>(4, 8, rng), rng), pf::Relu{},
+                           pf::SpectralNorm(pf::Linear<>(8, 2, rng), rng));
+  CHECK_NOTHROW(pf::testing::check_module(net, x));
+  CHECK(pf::count_parameters(net) == 4 * 8 + 8 + 8 * 2 + 2);
+  Index buffers = 0;
+  pf::for_each_buffer(net, [&](const pf::Path&, const pf::Buffer<>&) { ++buffers; });
+  CHECK(buffers == 2);
+}
+
+TEST_CASE("a weight of zeros stays zero, and what cannot be normalized is refused") {
+  pf::Rng rng(8);
+  Layer layer(pf::Linear<double>(3, 2, rng), rng);
+  const auto direction = layer.direction.to_vector();
+  layer.layer.weight = Tensor<double>::zeros({2, 3});
+  pf::update_spectral_norms(layer);
+  CHECK(layer.direction.to_vector() == direction);
+  CHECK(layer.weight().to_vector() == std::vector<double>(6, 0.0));
+  const auto slopes = pf::gradient(pf::sum(layer.weight()), layer);
+  for (double g : slopes[0]) CHECK(std::isfinite(g));
+  CHECK_THROWS_AS(Layer(pf::Linear<double>(3, 2, rng), rng, {.bound = 0}), pf::ValueError);
+  CHECK_THROWS_AS(Layer(pf::Linear<double>(3, 2, rng), rng, {.iterations = 0}), pf::ValueError);
+  CHECK_THROWS_AS(Layer(pf::Linear<double>(), rng), pf::ShapeError);
+  CHECK_THROWS_AS(pf::SpectralMlp<>({2}, rng), pf::ValueError);
+}
