@@ -203,7 +203,12 @@ Tensor<S> coupling_log_det(const Tensor<S>& raw, Index m, BoundedScale<S> scale,
         const S tanh_r = math::tanh(r[i] * scale.slope);
         r[i] = sign * (S(1) - tanh_r * tanh_r);
       }
-      for (Index i = 0; i < tile.size(); ++i) r[i] *= from[tile.row + i / tile.n];
+      const S* const row = from + tile.row;
+      if (tile.n == 1)
+        for (Index i = 0; i < tile.rows; ++i) r[i] *= row[i];
+      else
+        for (Index i = 0; i < tile.rows; ++i)
+          for (Index j = 0; j < tile.n; ++j) r[i * tile.n + j] *= row[i];
       tile.store(r, scales, out);
     });
     return std::array<Tensor<S>, 1>{gp};
