@@ -3,6 +3,7 @@
 
 #include <pushforward/dynamics/contrastive_divergence.hpp>
 #include <pushforward/dynamics/denoiser.hpp>
+#include <pushforward/dynamics/divergence.hpp>
 #include <pushforward/dynamics/gaussian_mixture.hpp>
 #include <pushforward/dynamics/langevin.hpp>
 #include <pushforward/dynamics/log_partition.hpp>

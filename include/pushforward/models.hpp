@@ -4,6 +4,7 @@
 #include <pushforward/models/autoregressive.hpp>
 #include <pushforward/models/concepts.hpp>
 #include <pushforward/models/conditionals.hpp>
+#include <pushforward/models/continuous_flow.hpp>
 #include <pushforward/models/diffusion.hpp>
 #include <pushforward/models/energy.hpp>
 #include <pushforward/models/flow.hpp>

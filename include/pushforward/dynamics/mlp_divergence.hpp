@@ -23,8 +23,9 @@ struct VelocityAndDivergence {
 ///
 ///     tr J = sum_kl b'_k (W2_kl sum_i W3_ik W1_li) a'_l
 ///
-/// For smooth activations (tanh, sigmoid, softplus, silu) that is one fused operation with a fused gradient. It holds
-/// the weights, so the network may go. Throws ShapeError for a network that does not map d numbers to d.
+/// For smooth activations (tanh, sigmoid, softplus, silu) that is one fused operation with a fused gradient. It refers
+/// to the network, which has to outlive it. Throws ShapeError for a network that does not map d numbers to d,
+/// ValueError for one without layers.
 template <class S = float>
 class MlpDivergence {
  public:
@@ -87,29 +88,22 @@ class MlpDivergence {
   VelocityAndDivergence<S> by_tangents(const Tensor<S>& x, double t) const {
     const auto& layers = net_->layers;
     const Index d = net_->features, n = x.size(0);
-    Tensor<S> h = concat({x, expand(net_->described(Tensor<S>::full({1, 1}, static_cast<S>(t))),
-                                    Shape{n, layers[0].weight.size(1) - d})},
-                         1);
-    Tensor<S> tangents;
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-      const bool last = i + 1 == layers.size();
-      const Tensor<S>& w = layers[i].weight;
-      if (i == 0)
-        tangents = unsqueeze(transpose(slice(w, 1, 0, d)), 1);  // [d, 1, width]
-      else if (!last)
-        tangents = matmul(tangents, w, {.transpose_b = true});
-      const Tensor<S> z = linear(h, w, layers[i].bias.tensor());
-      if (last) {
-        // Of the last products only the diagonal is wanted.
-        const Tensor<S> rows = i == 0 ? Tensor<S>::zeros({d, n, 1}) : tangents * unsqueeze(w, 1);
-        const Tensor<S> trace =
-            i == 0 ? expand(sum(tangents * unsqueeze(Tensor<S>::eye(d), 1)), Shape{n}) : sum(rows, {0, 2});
-        return {z, trace};
-      }
+    const Tensor<S> tau = net_->described(Tensor<S>::full({1, 1}, static_cast<S>(t)));
+    Tensor<S> h = concat({x, expand(tau, Shape{n, tau.size()})}, 1);
+    Tensor<S> tangents = unsqueeze(transpose(slice(layers[0].weight, 1, 0, d)), 1);  // [d, 1, width]
+    for (std::size_t i = 0; i + 1 < layers.size(); ++i) {
+      if (i > 0) tangents = matmul(tangents, layers[i].weight, {.transpose_b = true});
+      const Tensor<S> z = linear(h, layers[i].weight, layers[i].bias);
       h = activate(z, net_->options.activation);
       tangents = tangents * detail::activation_slope(net_->options.activation, z, h);
     }
-    return {};
+    const Linear<S>& last = layers.back();
+    if (layers.size() == 1) {
+      const Tensor<S> diagonal = squeeze(tangents, 1) * Tensor<S>::eye(d);
+      return {linear(h, last.weight, last.bias), expand(sum(diagonal), Shape{n})};
+    }
+    // Of the last product only the diagonal is wanted.
+    return {linear(h, last.weight, last.bias), sum(tangents * unsqueeze(last.weight, 1), {0, 2})};
   }
 
   const TimeMlp<S>* net_;
