@@ -31,7 +31,7 @@ compile_cost() {
   local work example source part flags="-std=c++20 -O3 -DNDEBUG -DPUSHFORWARD_HAS_ZLIB=1"
   work=$(mktemp -d)
   [ ${#names[@]} -gt 0 ] || for source in examples/*.cpp; do names+=("$(basename "$source" .cpp)"); done
-  for part in functions models operations; do
+  for part in functions models operations parts; do
     timed_compilation "library: $part" "$flags -ffunction-sections -fdata-sections" "cmake/compiled/$part.cpp" "$work/$part.o"
     echo "}"
   done
@@ -39,7 +39,7 @@ compile_cost() {
     timed_compilation "$example" "$flags" "examples/$example.cpp" "$work/$example.o"
     stripped_size "$work/$example.o"
     timed_compilation "$example" "$flags -DPUSHFORWARD_COMPILED" "examples/$example.cpp" "$work/$example.o"
-    stripped_size "$work/$example.o" "$work/functions.o" "$work/models.o" "$work/operations.o" -Wl,--gc-sections
+    stripped_size "$work/$example.o" "$work/functions.o" "$work/models.o" "$work/operations.o" "$work/parts.o" -Wl,--gc-sections
   done
   rm -rf "$work"
 }

@@ -5,7 +5,7 @@
 # pushforward_add_compiled_library(FOLDER): adds the target; FOLDER holds the sources.
 function(pushforward_add_compiled_library folder)
   add_library(pushforward_compiled STATIC EXCLUDE_FROM_ALL
-              ${folder}/functions.cpp ${folder}/models.cpp ${folder}/operations.cpp)
+              ${folder}/functions.cpp ${folder}/models.cpp ${folder}/operations.cpp ${folder}/parts.cpp)
   add_library(pushforward::compiled ALIAS pushforward_compiled)
   target_link_libraries(pushforward_compiled PUBLIC pushforward::pushforward)
   target_compile_definitions(pushforward_compiled INTERFACE PUSHFORWARD_COMPILED)

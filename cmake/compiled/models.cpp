@@ -1,4 +1,4 @@
-// The compiled library: layers, distributions, bijectors and models for float.
+// The compiled library: dynamics and models for float.
 #define PUSHFORWARD_COMPILED
 #include <pushforward/pushforward.hpp>
 

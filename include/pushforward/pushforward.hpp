@@ -21,4 +21,5 @@
 #define PUSHFORWARD_INSTANCE extern template
 #include <pushforward/compiled/models.inl>
 #include <pushforward/compiled/operations.inl>
+#include <pushforward/compiled/parts.inl>
 #endif

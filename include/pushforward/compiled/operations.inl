@@ -76,6 +76,12 @@ PUSHFORWARD_INSTANCE Tensor<float> halved_lower(Index n);
 PUSHFORWARD_INSTANCE std::pair<Tensor<float>, Tensor<float>> aligned(const char* name, const Tensor<float>& a,
                                                                      const Tensor<float>& b);
 
+// ops/linear_combination.hpp
+PUSHFORWARD_INSTANCE void combine_strip(int count, const float* w, const float* const* x, Index begin, Index n,
+                                        float* out);
+PUSHFORWARD_INSTANCE Tensor<float> combine_values(const LinearTerms<float>& terms);
+PUSHFORWARD_INSTANCE Tensor<float> combine(const LinearTerms<float>& terms);
+
 // ops/matmul.hpp
 PUSHFORWARD_INSTANCE Tensor<float> matmul_values(const Tensor<float>& a, const Tensor<float>& b, MatmulOptions t,
                                                  const Shape& result);
@@ -83,6 +89,8 @@ PUSHFORWARD_INSTANCE void check_linear(const Tensor<float>& x, const Tensor<floa
 PUSHFORWARD_INSTANCE Tensor<float> record_linear(Tensor<float> values, const Tensor<float>& x,
                                                  const Tensor<float>& weight, const Tensor<float>& bias);
 PUSHFORWARD_INSTANCE const float* data_or_null(const Tensor<float>& x);
+PUSHFORWARD_INSTANCE Tensor<float> record_activation(const ActivationLoops<float>& f, const Tensor<float>& z,
+                                                     Tensor<float> y);
 PUSHFORWARD_INSTANCE ActivationLoops<float> activation_loops(Activation activation);
 PUSHFORWARD_INSTANCE Tensor<float> linear_activated(Activation activation, const Tensor<float>& x,
                                                     const Tensor<float>& weight, const Tensor<float>& bias);
@@ -133,6 +141,9 @@ PUSHFORWARD_INSTANCE Tensor<float> not_equal(const Tensor<float>& a, const Tenso
 PUSHFORWARD_INSTANCE Tensor<float> where(const Tensor<float>& mask, const Tensor<float>& a, const Tensor<float>& b);
 PUSHFORWARD_INSTANCE Tensor<float> maximum(const Tensor<float>& a, const Tensor<float>& b);
 PUSHFORWARD_INSTANCE Tensor<float> minimum(const Tensor<float>& a, const Tensor<float>& b);
+
+// ops/assignment.hpp
+PUSHFORWARD_INSTANCE Tensor<Index> assignment(const Tensor<float>& cost);
 
 // ops/broadcast.hpp
 PUSHFORWARD_INSTANCE Tensor<float> expand(const Tensor<float>& x, const Shape& shape);
