@@ -22,6 +22,7 @@ struct About {
   const char* text;
   pf::Index epochs;                                         ///< trained by default
   const char* data = "not needed here: the data is drawn";  ///< what --data is for
+  const char* quick = nullptr;                              ///< what --quick does, where there is a short form
 };
 
 /// A value of the `result:` line: a number, or a word without spaces.
@@ -35,13 +36,15 @@ struct Value {
   }
 };
 
-/// The arguments --seed --out --epochs --data --threads, given as `--seed 3` or `--seed=3`.
+/// The arguments --seed --out --epochs --data --threads (and --quick where the example has it), given as `--seed 3` or
+/// `--seed=3`.
 class Arguments {
  public:
   std::uint64_t seed = 0;
   std::string out = "out";
   pf::Index epochs;
   std::optional<std::string> data = pf::data::data_directory();
+  bool quick = false;
   bool help = false;
 
   /// Throws ValueError for an argument that is unknown or ill-formed.
@@ -52,6 +55,10 @@ class Arguments {
       const std::string_view name = words[i].substr(0, equals);
       if (name == "--help" || name == "-h") {
         help = true;
+        continue;
+      }
+      if (name == "--quick" && about.quick) {
+        quick = true;
         continue;
       }
       const auto value = [&]() -> std::string {
@@ -106,6 +113,7 @@ class Arguments {
 };
 
 inline void print_help(const About& about) {
+  const std::string quick = about.quick ? std::string("  --quick      ") + about.quick + "\n" : "";
   std::printf(
       "%s: %s\n\n"
       "Usage: %s [argument ...]\n"
@@ -114,9 +122,10 @@ inline void print_help(const About& about) {
       "  --threads N  how many to use; more are faster, the result is the same (default: all)\n"
       "  --data DIR   %s\n"
       "  --out DIR    where the pictures go (default: out)\n"
+      "%s"
       "  --help       this text\n\n"
       "The last line printed is for scripts: result: key=value ...\n",
-      about.name, about.text, about.name, static_cast<long long>(about.epochs), about.data);
+      about.name, about.text, about.name, static_cast<long long>(about.epochs), about.data, quick.c_str());
 }
 
 /// The main() of an example: calls `example(arguments)`, and prints what went wrong if something does.

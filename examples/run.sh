@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds the examples for this CPU, runs them and names the pictures they wrote.
 #   bash examples/run.sh [--data DIR] [--out DIR] [EXAMPLE ...] [-- ARGUMENT ...]
-# EXAMPLE is the name of a file in this folder without .cpp (default: two_moons_flow mnist_vae). The data sets are
-# looked for in $PUSHFORWARD_DATA without --data, pictures go to out/ without --out. ARGUMENTs go to every example.
+# EXAMPLE is the name of a file in this folder without .cpp, or of a folder (default: the short form of the gallery, 3
+# minutes). The data sets are looked for in $PUSHFORWARD_DATA without --data, pictures go to out/ without --out.
+# ARGUMENTs go to every example.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -11,12 +12,12 @@ while [ $# -gt 0 ]; do
   case $1 in
     --data) data=$(cd "$2" && pwd); shift 2 ;;
     --out) out=$2; shift 2 ;;
-    --help) sed -n '2,5s/^# //p' "$0"; exit ;;
+    --help) sed -n '2,6s/^# //p' "$0"; exit ;;
     --) shift; break ;;
     *) examples+=("$1"); shift ;;
   esac
 done
-[ ${#examples[@]} -gt 0 ] || examples=(two_moons_flow mnist_vae)
+[ ${#examples[@]} -gt 0 ] || { examples=(gallery); set -- --quick "$@"; }
 
 mkdir -p "$out"
 out=$(cd "$out" && pwd)

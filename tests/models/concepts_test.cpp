@@ -75,7 +75,6 @@ TEST_CASE("the concepts tell exact, approximate and no densities apart") {
   STATIC_REQUIRE_FALSE(pf::HasLikelihood<OnlyScores, float>);
 
   STATIC_REQUIRE(pf::ExactDensity<pf::data::TwoMoons>);
-  STATIC_REQUIRE(pf::ExactDensity<pf::data::TwoMoons, double>);
   CHECK(pf::ExactDensity<pf::Normal<>>);
 }
 
