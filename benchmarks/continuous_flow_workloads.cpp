@@ -9,7 +9,7 @@ namespace pf = pushforward;
 using pf::Tensor;
 
 // 3-64-64-2 with tanh, exact trace, twenty classic Runge-Kutta steps on 512 points.
-benchmark::Workload ffjord2d_train() {
+benchmark::Workload benchmark::ffjord2d_train() {
   constexpr double n = 512, evaluations = 80;
   pf::Rng rng(0);
   pf::TimeMlp<> net(2, {64, 64}, rng, {.activation = pf::Activation::tanh});
