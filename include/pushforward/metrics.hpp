@@ -2,5 +2,6 @@
 #pragma once
 
 #include <pushforward/metrics/evaluate.hpp>
+#include <pushforward/metrics/latent.hpp>
 #include <pushforward/metrics/likelihood.hpp>
 #include <pushforward/metrics/samples.hpp>

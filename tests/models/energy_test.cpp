@@ -59,8 +59,9 @@ TEST_CASE("persistent contrastive divergence teaches two moons; both ways to log
   pf::Rng rng(1);
   const pf::data::TwoMoons moons;
   auto model = silu_energy({2, 64, 64, 1}, rng, {.features = 2, .chains = 512, .sampler = {.steps = 50}});
-  pf::fit(model, moons.sample(5000, rng), pf::persistent_contrastive_divergence({.magnitude = 0, .reinitialize = 0.02}),
-          options(40, 5e-3), rng);
+  pf::FitOptions how = options(50, 5e-3);
+  how.ema_decay = 0.99;  // the chains and the energy chase each other; their average stays
+  pf::fit(model, moons.sample(5000, rng), pf::persistent_contrastive_divergence({.reinitialize = 0.02}), how, rng);
 
   const double by_grid = pf::log_partition_by_quadrature(model);
   const pf::LogPartition annealed = pf::log_partition_by_annealed_importance_sampling(
@@ -73,8 +74,11 @@ TEST_CASE("persistent contrastive divergence teaches two moons; both ways to log
   const double nats = pf::log_likelihood(model, test, rng).value.mean(), truth = moons.log_prob(test).mean();
   CHECK(nats > truth - 0.3);  // the best normal is 0.6 below
   CHECK(nats < truth + 0.05);
-  // Draws score under the true density about as data does.
-  CHECK(moons.log_prob(model.sample(2000, rng)).mean() > truth - 0.7);
+  // Few draws lie where there is hardly any data: 2 % of the data do.
+  const auto far = [&](const Tensor<>& x) { return pf::mean(moons.log_prob(x) < truth - 3).item(); };
+  CHECK(far(test) < 0.05);
+  CHECK(far(model.sample(2000, rng)) < 0.3);
+  CHECK(far(model.start(2000, rng)) > 0.4);
 }
 
 TEST_CASE("an energy tilts a flow: the sum is a density, and scores better than the flow") {

@@ -14,8 +14,6 @@ namespace pushforward {
 template <class M>
 class Frozen {
  public:
-  using Scalar = typename M::Scalar;
-
   Frozen() = default;
   explicit Frozen(M module) : module_(std::move(module)) {}
 

@@ -22,10 +22,14 @@ struct ValueAndSlope {
   }
 };
 // One exponential and one division for both.
+PUSHFORWARD_INLINE float silu_gate(float z) {
+  return math::detail::keep_if(!(z < -87.33654f), 1.0f / (1.0f + math::detail::exp_of_minus(z)));
+}
+PUSHFORWARD_INLINE double silu_gate(double z) { return math::sigmoid(z); }
 template <class S>
 struct ValueAndSlope<Silu, S> {
   PUSHFORWARD_INLINE static S slope(S z, S& value) {
-    const S s = math::sigmoid(z);
+    const S s = silu_gate(z);
     value = z * s;
     return s + (value - value * s);
   }

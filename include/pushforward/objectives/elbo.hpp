@@ -5,6 +5,7 @@
 
 #include <pushforward/distributions/kl_divergence.hpp>
 #include <pushforward/objectives/objective.hpp>
+#include <pushforward/ops/shape_ops.hpp>
 
 namespace pushforward {
 
@@ -16,20 +17,91 @@ concept LatentVariableModel = requires(const M& model, const Tensor<S>& x) {
   model.prior();
 };
 
+/// How a bound is differentiated with respect to the posterior's parameters. The value is the same, the gradient's
+/// noise is not. All but `standard` are of first order: their gradients cannot be differentiated again.
+enum class BoundGradient {
+  standard,              ///< the derivative of the estimate as it stands
+  sticking_the_landing,  ///< without the posterior's score (Roeder et al. 2017): unbiased for the evidence lower bound,
+                         ///< biased for several importance-weighted particles (Tucker et al. 2018, sec. 3)
+  doubly_reparameterized  ///< Tucker et al. 2018, eq. 6: unbiased; with one particle the same as sticking the landing
+};
+
 /// How the evidence lower bound is estimated.
 struct ElboOptions {
   double beta = 1.0;        ///< weight of the divergence (Higgins et al. 2017); 1 gives a bound
   Index samples = 1;        ///< draws of z per example
   bool analytic_kl = true;  ///< use the closed form of KL(q || prior) where there is one
+  BoundGradient gradient = BoundGradient::standard;  ///< any other sets analytic_kl aside
 };
 
 namespace detail {
 
-// log p(x | z), log p(z) and log q(z | x) for k draws z ~ q(z | x): [k, n] each.
+// Values of a function of rows, and its slope along the rows, a constant.
+template <class S>
+struct RowValues {
+  Tensor<S> value, slope;
+};
+
+// f at rows z [.., d], as constants: values [..] and slope [.., d].
+template <class S, class F>
+RowValues<S> values_and_slope(const F& f, const Tensor<S>& z) {
+  const FlagGuard guard(recording_flag(), true);
+  const Tensor<S> at = variable(z), value = f(at);
+  if (!value.tracked()) return {value, Tensor<S>::zeros(z.shape())};
+  return {stop_gradient(value), stop_gradient(vjp(value, {at}, Tensor<S>::ones(value.shape()))[0])};
+}
+
+// `value`, a constant, with the gradient of `surrogate`, which must be finite.
+template <class S>
+Tensor<S> with_gradient_of(const Tensor<S>& surrogate, const Tensor<S>& value) {
+  return stop_gradient(value) + (surrogate - stop_gradient(surrogate));
+}
+
+// log q(z) with a gradient that reaches the draws z, but not the parameters of q otherwise.
+template <class S, class Q>
+Tensor<S> path_log_prob(const Q& q, const Tensor<S>& z) {
+  if (!recording_flag()) return q.log_prob(z);
+  const RowValues<S> at = values_and_slope([&](const Tensor<S>& u) { return q.log_prob(u); }, z);
+  return with_gradient_of(sum(at.slope * z, -1), at.value);
+}
+
+// Draws z ~ q, [k, n, latent], with the log-density whose gradient is asked for.
+template <class S, class Q>
+Draws<S> posterior_draws(const Q& q, Index k, BoundGradient gradient, Rng& rng) {
+  Draws<S> z = rdraw_with_log_prob<S>(q, k, rng);
+  if (gradient != BoundGradient::standard) z.log_prob = path_log_prob(q, z.value);
+  return z;
+}
+
+// log p(x, z) - log q(z | x) for k draws z ~ q(z | x): [k, n].
 template <class S, class Model, class Posterior>
-Tensor<S> log_weights(const Model& model, const Posterior& q, const Tensor<S>& x, Index k, Rng& rng) {
-  const Draws<S> z = rdraw_with_log_prob<S>(q, k, rng);
+Tensor<S> log_weights(const Model& model, const Posterior& q, const Tensor<S>& x, Index k, Rng& rng,
+                      BoundGradient gradient = BoundGradient::standard) {
+  const Draws<S> z = posterior_draws<S>(q, k, gradient, rng);
   return model.decode(z.value).log_prob(x) + (model.prior().log_prob(z.value) - z.log_prob);
+}
+
+// log p(x, z), recorded, and its slope along z, a constant.
+template <class S, class Model>
+RowValues<S> joint_and_slope(const Model& model, const Tensor<S>& x, const Tensor<S>& z) {
+  const Tensor<S> value = model.decode(z).log_prob(x) + model.prior().log_prob(z);
+  if (!z.tracked()) return {value, Tensor<S>::zeros(z.shape())};
+  return {value, stop_gradient(vjp(value, {z}, Tensor<S>::ones(value.shape()))[0])};
+}
+
+// The importance-weighted bound with doubly reparameterized gradients: the particles' weights w for the model, w^2
+// along the paths z for the encoder.
+template <class S, class Model>
+Tensor<S> doubly_reparameterized_bound(const Model& model, const Tensor<S>& x, Index k, Rng& rng) {
+  const auto q = model.encode(x);
+  const Tensor<S> z = rdraw_with_log_prob<S>(q, k, rng).value;
+  const RowValues<S> joint = joint_and_slope(model, x, z);
+  const RowValues<S> log_q = values_and_slope([&](const Tensor<S>& u) { return q.log_prob(u); }, z);
+  const Tensor<S> logs = stop_gradient(joint.value - log_q.value), weights = softmax(logs, 0);  // [k, n]
+  const Tensor<S> w = unsqueeze(weights, weights.rank());
+  const Tensor<S> slope = (w * w - w) * joint.slope - w * w * log_q.slope;  // the joint's value brings w already
+  return with_gradient_of(sum(weights * joint.value, 0) + sum(slope * z, {0, -1}),
+                          logsumexp(logs, 0) - std::log(static_cast<double>(k)));
 }
 
 template <class Model, class S>
@@ -52,7 +124,7 @@ requires LatentVariableModel<Model, S> Tensor<S> evidence_lower_bound(const Mode
   if (options.samples < 1) fail<ValueError>("elbo: .samples is ", options.samples, ", expected at least 1");
   const auto q = model.encode(x);
   if constexpr (HasClosedKl<detail::posterior_of<Model, S>, detail::prior_of<Model>>) {
-    if (options.analytic_kl) {
+    if (options.analytic_kl && options.gradient == BoundGradient::standard) {
       const bool one = options.samples == 1;
       const Tensor<S> z = one ? q.rsample(rng) : q.rsample(options.samples, rng);
       const Tensor<S> fit = model.decode(z).log_prob(x);
@@ -60,7 +132,7 @@ requires LatentVariableModel<Model, S> Tensor<S> evidence_lower_bound(const Mode
       return (one ? fit : mean(fit, 0)) - (options.beta == 1.0 ? divergence : divergence * options.beta);
     }
   }
-  const Draws<S> z = detail::rdraw_with_log_prob<S>(q, options.samples, rng);
+  const Draws<S> z = detail::posterior_draws<S>(q, options.samples, options.gradient, rng);
   const Tensor<S> divergence = z.log_prob - model.prior().log_prob(z.value);
   return mean(model.decode(z.value).log_prob(x) - divergence * options.beta, 0);
 }
@@ -71,10 +143,13 @@ requires LatentVariableModel<Model, S> Tensor<S> evidence_lower_bound(const Mode
 ///
 /// It rises towards log p(x) with the number of particles k. Throws ValueError for fewer than one.
 template <class Model, class S>
-requires LatentVariableModel<Model, S> Tensor<S> importance_weighted_bound(const Model& model, const Tensor<S>& x,
-                                                                           Index particles, Rng& rng) {
+requires LatentVariableModel<Model, S> Tensor<S> importance_weighted_bound(
+    const Model& model, const Tensor<S>& x, Index particles, Rng& rng,
+    BoundGradient gradient = BoundGradient::standard) {
   if (particles < 1) fail<ValueError>("iwae: .particles is ", particles, ", expected at least 1");
-  return logsumexp(detail::log_weights(model, model.encode(x), x, particles, rng), 0) -
+  if (gradient == BoundGradient::doubly_reparameterized && detail::recording_flag())
+    return detail::doubly_reparameterized_bound(model, x, particles, rng);
+  return logsumexp(detail::log_weights(model, model.encode(x), x, particles, rng, gradient), 0) -
          std::log(static_cast<double>(particles));
 }
 
@@ -94,6 +169,7 @@ inline EvidenceLowerBound elbo(const ElboOptions& options = {}) { return {option
 /// How the importance-weighted bound is estimated.
 struct IwaeOptions {
   Index particles = 50;  ///< draws of z per example
+  BoundGradient gradient = BoundGradient::standard;
 };
 
 /// What `iwae` gives: a loss in nats per example.
@@ -102,7 +178,7 @@ struct ImportanceWeightedBound {
 
   template <class Model, class S>
   Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng) const {
-    return -mean(importance_weighted_bound(model, batch, options.particles, rng));
+    return -mean(importance_weighted_bound(model, batch, options.particles, rng, options.gradient));
   }
 };
 

@@ -106,6 +106,15 @@ inline constexpr bool has_parts = !requires {
   typename Data::Scalar;
 };
 
+// The objective at a step, for one that changes in training.
+template <class Objective>
+decltype(auto) objective_at(const Objective& objective, Index step, Index total) {
+  if constexpr (requires { objective.at(step, total); })
+    return objective.at(step, total);
+  else
+    return (objective);
+}
+
 // objective(model, batch, rng), or without rng, or with the parts of the batch one by one.
 template <class M, class Data, class Objective>
 auto call_objective(const Objective& objective, M& model, const Data& batch, Rng& rng) {
@@ -254,7 +263,7 @@ class Training {
 
   double train_batch(const Data& batch, Index number) {
     optimizer_.set_learning_rate(base_rate_ * options_.schedule(steps_, total_steps_));
-    auto loss = call_objective(objective_, model_, batch, rng_);
+    auto loss = call_objective(objective_at(objective_, steps_, total_steps_), model_, batch, rng_);
     if (loss.size() != 1)
       fail<ShapeError>("fit: the objective returned shape ", loss.shape(),
                        ", expected one number; take the mean over the batch");
@@ -315,8 +324,9 @@ class Training {
   double validation_loss() {
     Rng random = Rng::from_state(validation_random_);
     double sum = 0;
+    const auto& objective = objective_at(objective_, total_steps_, total_steps_);
     for (const Data& batch : batches(*validation(), options_.batch_size, random, {.shuffle = false}))
-      sum += static_cast<double>(call_objective(objective_, model_, batch, random).item()) *
+      sum += static_cast<double>(call_objective(objective, model_, batch, random).item()) *
              static_cast<double>(rows_of(batch));
     return sum / static_cast<double>(rows_of(*validation()));
   }
@@ -400,7 +410,8 @@ class Training {
 ///   fit(flow, moons, mle, {.epochs = 40, .optimizer = Adam({.learning_rate = 1e-3})}, rng);
 ///
 /// `objective(model, batch)` or `objective(model, batch, rng)` gives one number, the mean over the batch. Layers are in
-/// training mode meanwhile and in evaluation mode afterwards. A model with `initialize(batch)` is started from a batch.
+/// training mode meanwhile and in evaluation mode afterwards. An objective with `at(step, total)`, see annealed(), is
+/// asked for the one of each step. A model with `initialize(batch)` is started from a batch.
 /// Ctrl-C ends the training after the batch; what was learned is kept.
 ///
 /// Throws ValueError for data without rows or with NaN, a model without parameters, options out of range, and when the
