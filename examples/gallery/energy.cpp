@@ -1,18 +1,37 @@
-// Energy-based models: a density up to a factor, from one number for each point, drawn from by Langevin dynamics.
+// Energy-based models: a density up to a factor, from one number for each point.
 #include "gallery.hpp"
 
 namespace gallery {
 
+namespace {
+
+using Tilt = pf::EnergyModel<pf::Mlp<>, pf::Normal<>>;
+
+/// Draws of an energy model over a base: each is chosen among 32 of the base, then Langevin steps spread them out.
+struct Chosen {
+  using Scalar = float;
+  Tilt model;
+
+  pf::Tensor<> sample(pf::Index n, pf::Rng& rng) const {
+    return pf::langevin(model, model.resample(n, 32, rng), {.steps = 30, .step_size = 0.002}, rng);
+  }
+  pf::LogLikelihood<float> log_likelihood(const pf::Tensor<>& x, pf::Rng& rng) const {
+    return model.log_likelihood(x, rng);
+  }
+};
+
+}  // namespace
+
 Panel energy(const Plane& plane, const Budget& budget, pf::Rng& rng) {
-  pf::EnergyModel model(pf::Mlp({2, 128, 128, 1}, rng, {.activation = pf::Activation::silu}),
-                        {.features = 2, .chains = 10'000, .sampler = {.steps = 100, .step_size = 0.008}});
-  const auto objective = pf::persistent_contrastive_divergence(
-      {.langevin = {.steps = 20, .step_size = 0.008}, .magnitude = 0, .reinitialize = 0.02});
+  // The model tilts a wide normal distribution, and learns to tell data from its draws; log Z is learned on the way.
+  const pf::Normal<> wide(pf::Tensor<>::zeros({2}), pf::Tensor<>::full({2}, 3.0f));
+  Tilt model(pf::Mlp({2, 64, 64, 64, 64, 1}, rng, {.activation = pf::Activation::silu}), wide, {.features = 2});
+  auto options = budget.training(budget.epochs(50, 250), 5e-3);
   const double seconds = pf::timed([&] {
-    pf::fit(model, plane.train, objective, budget.training(budget.epochs(25, 120), 3e-3), rng);
+    pf::fit(model, plane.train, pf::noise_contrastive_estimation(wide, {.ratio = 4}), options, rng);
     model.set_log_partition(pf::log_partition_by_quadrature(model));
   });
-  return show(std::move(model), plane, budget, seconds, rng);
+  return show(Chosen{std::move(model)}, plane, budget, seconds, rng);
 }
 
 }  // namespace gallery
