@@ -137,7 +137,7 @@ TEST_CASE("with a spectrally normalized critic, an average and a schedule it is 
   CHECK(fitted_critic.layers[1].direction.to_vector() == critic.layers[1].direction.to_vector());
 }
 
-TEST_CASE("the same seed gives the same bits for any number of threads") {
+TEST_CASE("fit_adversarial: the same seed gives the same bits for any number of threads") {
   const int threads = pf::num_threads();
   const auto data = samples(4000);
   const auto train = [&](int count) {
