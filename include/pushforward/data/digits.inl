@@ -1,6 +1,7 @@
 // Bodies of digits.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/data/digits.hpp>
 
 namespace pushforward::data::detail {

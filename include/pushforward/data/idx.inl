@@ -1,6 +1,7 @@
 // Bodies of idx.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/data/idx.hpp>
 
 namespace pushforward::data::detail {

@@ -1,6 +1,7 @@
 // Bodies of mnist.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/data/mnist.hpp>
 
 namespace pushforward::data {

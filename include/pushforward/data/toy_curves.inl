@@ -1,6 +1,7 @@
 // Bodies of toy_curves.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/data/toy_curves.hpp>
 
 namespace pushforward::data {

@@ -1,6 +1,7 @@
 // Bodies of toy_gaussians.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/data/toy_gaussians.hpp>
 
 namespace pushforward::data {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pushforward/autodiff/dual.hpp>
+#include <pushforward/core/isa.hpp>
 #include <pushforward/distributions/gamma_functions.hpp>
 
 namespace pushforward::math {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/distributions/gaussian_mixture_fit.hpp>
 
 namespace pushforward::detail {

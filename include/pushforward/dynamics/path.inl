@@ -1,6 +1,7 @@
 // Bodies of path.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/dynamics/path.hpp>
 
 namespace pushforward {

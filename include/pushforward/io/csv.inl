@@ -1,6 +1,7 @@
 // Bodies of csv.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/io/csv.hpp>
 
 namespace pushforward::detail {

@@ -1,6 +1,7 @@
 // Bodies of file.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/io/file.hpp>
 
 namespace pushforward::detail {

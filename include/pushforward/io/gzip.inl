@@ -7,6 +7,7 @@
 #include <zlib.h>
 #endif
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/io/gzip.hpp>
 
 namespace pushforward::detail {

@@ -1,6 +1,7 @@
 // Bodies of json.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/io/json.hpp>
 
 namespace pushforward::detail {

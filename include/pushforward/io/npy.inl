@@ -1,6 +1,7 @@
 // Bodies of npy.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/io/npy.hpp>
 
 namespace pushforward::detail {

@@ -5,6 +5,7 @@
 #include <zlib.h>
 #endif
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/io/png.hpp>
 
 namespace pushforward::detail {

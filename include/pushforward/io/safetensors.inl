@@ -1,6 +1,7 @@
 // Bodies of safetensors.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/io/safetensors.hpp>
 
 namespace pushforward {

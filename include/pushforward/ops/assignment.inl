@@ -1,6 +1,7 @@
 // Bodies of assignment.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/ops/assignment.hpp>
 
 namespace pushforward::detail {

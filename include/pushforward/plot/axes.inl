@@ -1,6 +1,7 @@
 // Bodies of axes.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/plot/axes.hpp>
 
 namespace pushforward::plot::detail {

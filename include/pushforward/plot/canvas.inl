@@ -1,6 +1,7 @@
 // Bodies of canvas.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/plot/canvas.hpp>
 
 namespace pushforward::plot {

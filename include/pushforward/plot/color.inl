@@ -1,6 +1,7 @@
 // Bodies of color.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/plot/color.hpp>
 
 namespace pushforward::plot {

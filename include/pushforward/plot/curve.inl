@@ -1,6 +1,7 @@
 // Bodies of curve.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/plot/curve.hpp>
 
 namespace pushforward::plot::detail {

@@ -1,6 +1,7 @@
 // Bodies of density.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/plot/density.hpp>
 
 namespace pushforward::plot::detail {

@@ -1,6 +1,7 @@
 // Bodies of field.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/plot/field.hpp>
 
 namespace pushforward::plot::detail {

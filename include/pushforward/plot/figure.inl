@@ -1,6 +1,7 @@
 // Bodies of figure.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/plot/figure.hpp>
 
 namespace pushforward::plot {

@@ -1,6 +1,7 @@
 // Bodies of font.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/plot/font.hpp>
 
 namespace pushforward::plot::detail {

@@ -1,6 +1,7 @@
 // Bodies of image_grid.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/plot/image_grid.hpp>
 
 namespace pushforward::plot::detail {

@@ -1,6 +1,7 @@
 // Bodies of scatter.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/plot/scatter.hpp>
 
 namespace pushforward::plot::detail {

@@ -1,6 +1,7 @@
 // Bodies of series.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/plot/series.hpp>
 
 namespace pushforward::plot::detail {

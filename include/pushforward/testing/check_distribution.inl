@@ -1,6 +1,7 @@
 // Bodies of check_distribution.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/testing/check_distribution.hpp>
 
 namespace pushforward::testing::detail {

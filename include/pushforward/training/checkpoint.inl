@@ -1,6 +1,7 @@
 // Bodies of checkpoint.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/training/checkpoint.hpp>
 
 namespace pushforward::detail {

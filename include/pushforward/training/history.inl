@@ -1,6 +1,7 @@
 // Bodies of history.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/training/history.hpp>
 
 namespace pushforward {

@@ -1,6 +1,7 @@
 // Bodies of interrupt.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/training/interrupt.hpp>
 
 namespace pushforward {

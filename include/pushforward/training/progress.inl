@@ -1,6 +1,7 @@
 // Bodies of progress.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/training/progress.hpp>
 
 namespace pushforward::detail {

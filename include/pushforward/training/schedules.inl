@@ -1,6 +1,7 @@
 // Bodies of schedules.hpp.
 #pragma once
 
+#include <pushforward/core/isa.hpp>
 #include <pushforward/training/schedules.hpp>
 
 namespace pushforward::detail {
