@@ -117,7 +117,4 @@ PUSHFORWARD_INSTANCE class GaussianMixtureDenoiser<float>;
 // dynamics/replay_buffer.hpp
 PUSHFORWARD_INSTANCE class ReplayBuffer<float>;
 
-// models/energy.hpp
-PUSHFORWARD_INSTANCE class EnergyModel<Mlp<float>>;
-
 }  // namespace pushforward
