@@ -1,7 +1,13 @@
-// The compiled library: layers, distributions, bijectors and training for float.
+// The compiled library: layers, distributions, bijectors and training, for float or double.
+#ifndef PUSHFORWARD_COMPILED
 #define PUSHFORWARD_COMPILED
+#endif
 #include <pushforward/pushforward.hpp>
 
-#undef PUSHFORWARD_INSTANCE
+#ifdef PUSHFORWARD_COMPILED_DOUBLE
+#define PUSHFORWARD_SCALAR double
+#else
+#define PUSHFORWARD_SCALAR float
+#endif
 #define PUSHFORWARD_INSTANCE template
 #include <pushforward/compiled/parts.inl>

@@ -19,7 +19,17 @@
 
 #ifdef PUSHFORWARD_COMPILED
 #define PUSHFORWARD_INSTANCE extern template
+#define PUSHFORWARD_SCALAR float
 #include <pushforward/compiled/models.inl>
 #include <pushforward/compiled/operations.inl>
 #include <pushforward/compiled/parts.inl>
+#undef PUSHFORWARD_SCALAR
+#ifdef PUSHFORWARD_COMPILED_DOUBLE
+#define PUSHFORWARD_SCALAR double
+#include <pushforward/compiled/models.inl>
+#include <pushforward/compiled/operations.inl>
+#include <pushforward/compiled/parts.inl>
+#undef PUSHFORWARD_SCALAR
+#endif
+#undef PUSHFORWARD_INSTANCE
 #endif

@@ -15,6 +15,9 @@ lines move to the top. HTML comments in front of a block, which readers do not s
   -->                           code that the block needs and does not show
 
 Words combine: `<!-- test: toplevel continue -->`. Errors of the compiler name the page and its line.
+
+The blocks of a page that include the same headers are compiled together, each in a namespace of its own, which takes a
+third of the time; where that fails, each is compiled alone to tell which one it is.
 """
 
 import argparse
@@ -63,17 +66,38 @@ class Unit:
     def runs(self):
         return "compile" not in self.words and (bool(self.program) or "run" in self.words)
 
+    @property
+    def opens_library(self):
+        """Whether it adds to the library's own namespace, which it cannot do from within another."""
+        return any("namespace pushforward {" in text for text in [*self.outside, self.program])
+
     def source(self):
+        """A translation unit of its own."""
+        return PRELUDE + "\n".join(self.includes) + "\n" + self.text("main")
+
+    def text(self, name):
+        """All but the includes; a block that is no program becomes the function `name`."""
         # Each continuation opens a scope of its own, so that it may use a name again.
         body = "{\n".join(self.body) + "}" * max(0, len(self.body) - 1)
         alias = "" if re.search(r"^namespace pf\b", self.program, re.MULTILINE) else "namespace pf = pushforward;\n"
-        head = PRELUDE + "\n".join(self.includes) + "\n" + alias + "\n".join(self.outside)
+        head = alias + "\n".join(self.outside)
         if not self.program:
-            return f"{head}\nint main() {{\n{body}\n}}\n"
-        if not self.body:
-            return head + self.program
+            return f"{head}\nint {name}() {{\n{body}\nreturn 0;\n}}\n"
         end = self.program.rindex("\n}")
-        return f"{head}{self.program[:end]}\n{{\n{body}\n}}{self.program[end:]}"
+        inner = f"\n{{\n{body}\n}}" if self.body else ""
+        return f"{head}{self.program[:end]}{inner}\nreturn 0;{self.program[end:]}"
+
+    def call(self):
+        """What runs the block inside of a program of many."""
+        return "main(1, arguments)" if re.search(r"\bmain\(int", self.program) else "main()"
+
+
+def source_of(units):
+    """One program that runs the block whose number is its argument."""
+    spaces = "".join(f"namespace unit_{i} {{\n{unit.text('main')}}}\n" for i, unit in enumerate(units))
+    cases = "".join(f"    case {i}: return unit_{i}::{unit.call()};\n" for i, unit in enumerate(units))
+    return (PRELUDE + "\n".join(sorted(set(units[0].includes))) + "\n#include <cstdlib>\n" + spaces +
+            f"int main(int, char** arguments) {{\n  switch (std::atoi(arguments[1])) {{\n{cases}  }}\n  return 1;\n}}\n")
 
 
 def blocks_of(page):
@@ -144,30 +168,49 @@ def compiler_command(options):
     return command + ["-Wall", "-Wextra", "-Werror", "-Wno-unused"], links
 
 
-def check(unit, number, options, command, links):
-    """Compiles and perhaps runs a unit; returns (name, what went wrong or "", seconds)."""
-    began = time.monotonic()
-    source = options.work / f"unit_{number}.cpp"
-    source.write_text(unit.source())
-    program = options.work / f"unit_{number}"
-    build = ["-o", str(program), *links] if unit.runs else ["-fsyntax-only"]
+def compile_one(source, program, options, command, links):
+    """Compiles a source and links it where there is a program to make; returns what went wrong or ""."""
+    build = ["-o", str(program), *links] if program else ["-fsyntax-only"]
     done = subprocess.run([*command, "-O1", "-include", str(options.work / "all.hpp"), str(source), *build],
                           text=True, capture_output=True)
-    problem = done.stderr if done.returncode else ""
-    if not problem and unit.runs:
-        problem = run(program, options.seconds)
-    return unit.name, problem, time.monotonic() - began
+    return done.stderr if done.returncode else ""
 
 
-def run(program, seconds):
+def check(group, name, options, command, links):
+    """Compiles and perhaps runs units that include the same headers and are all run or all not; yields
+    (unit, what went wrong or "", seconds)."""
+    began = time.monotonic()
+    source, program = options.work / f"{name}.cpp", options.work / name if group[0].runs else None
+    source.write_text(source_of(group) if len(group) > 1 else group[0].source())
+    if len(group) > 1 and compile_one(source, program, options, command, links):
+        return [each for i, unit in enumerate(group) for each in check([unit], f"{name}_{i}", options, command, links)]
+    problem = compile_one(source, program, options, command, links) if len(group) == 1 else ""
+    results = []
+    for i, unit in enumerate(group):
+        results.append((unit, problem or (run([str(program), str(i)], options.seconds) if program else ""),
+                        time.monotonic() - began))
+        began = time.monotonic()
+    return results
+
+
+def run(command, seconds):
     with tempfile.TemporaryDirectory() as folder:
         try:
-            done = subprocess.run([str(program)], cwd=folder, timeout=seconds, text=True, capture_output=True)
+            done = subprocess.run(command, cwd=folder, timeout=seconds, text=True, capture_output=True)
         except subprocess.TimeoutExpired:
             return f"ran longer than {seconds} s; mark it `<!-- test: compile -->` or make it shorter"
     if done.returncode == 0:
         return ""
     return f"ended with status {done.returncode}\n{done.stdout[-500:]}{done.stderr[-500:]}"
+
+
+def groups_of(units):
+    """Units that can be compiled together: of one page, with the same includes, all run or all not; longest first."""
+    groups = {}
+    for unit in units:
+        page = unit.name if unit.opens_library else unit.name.split(":")[0]
+        groups.setdefault((page, unit.runs, *sorted(set(unit.includes))), []).append(unit)
+    return sorted(groups.values(), key=len, reverse=True)
 
 
 def main():
@@ -195,13 +238,14 @@ def main():
 
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        runs = [pool.submit(check, unit, number, options, command, links) for number, unit in enumerate(units)]
+        runs = [pool.submit(check, group, f"group_{number}", options, command, links)
+                for number, group in enumerate(groups_of(units))]
         for done in runs:
-            name, problem, seconds = done.result()
-            failed += bool(problem)
-            print(f"{name}: {'FAILED' if problem else 'ok'} ({seconds:.1f} s)")
-            if problem:
-                print(problem)
+            for unit, problem, seconds in done.result():
+                failed += bool(problem)
+                print(f"{unit.name}: {'FAILED' if problem else 'ok'} ({seconds:.1f} s)")
+                if problem:
+                    print(problem)
     print("\n".join(skipped + [f"{len(units) - failed} passed, {failed} failed, {len(skipped)} skipped"]))
     if not keep:
         shutil.rmtree(options.work)
