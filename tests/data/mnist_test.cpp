@@ -6,6 +6,10 @@
 
 #include <pushforward/data/mnist.hpp>
 
+#if PUSHFORWARD_HAS_ZLIB
+#include <zlib.h>
+#endif
+
 #include "io/scratch.hpp"
 #include "support/catch.hpp"
 

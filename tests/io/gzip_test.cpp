@@ -1,5 +1,9 @@
 #include <pushforward/io/gzip.hpp>
 
+#if PUSHFORWARD_HAS_ZLIB
+#include <zlib.h>
+#endif
+
 #include "io/scratch.hpp"
 #include "support/catch.hpp"
 
