@@ -6,3 +6,4 @@
 #include <pushforward/testing/check_failed.hpp>
 #include <pushforward/testing/check_gradients.hpp>
 #include <pushforward/testing/check_module.hpp>
+#include <pushforward/testing/check_rsample.hpp>
