@@ -23,10 +23,10 @@ pf::AdversarialFitOptions training(pf::Index epochs, double learning_rate, pf::I
 Panel gan(const Plane& plane, const Budget& budget, pf::Rng& rng) {
   pf::Gan model(pf::Mlp({4, 128, 128, 2}, rng), 4);
   pf::Mlp critic({2, 128, 128, 1}, rng);
-  const double seconds = pf::timed([&] {
-    pf::fit_adversarial(model, critic, plane.train, pf::NonSaturating{.r1 = 0.02},
-                        training(budget.epochs(100, 300), 1e-3, 256, 1, 0.999), rng);
-  });
+  const pf::AdversarialFitOptions options = budget.quick ? training(budget.epochs(100, 0), 1e-3, 256, 1, 0.999)
+                                                         : training(budget.epochs(0, 600), 5e-4, 256, 1, 0.9995);
+  const double seconds =
+      pf::timed([&] { pf::fit_adversarial(model, critic, plane.train, pf::NonSaturating{.r1 = 0.02}, options, rng); });
   return show(std::move(model), plane, budget, seconds, rng);
 }
 

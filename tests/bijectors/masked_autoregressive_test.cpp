@@ -158,6 +158,10 @@ TEST_CASE("autoregressive bijectors refuse networks and events that do not fit")
   pf::Rng rng(9);
   const pf::MaskedMlp<> net({.features = 3, .outputs = 1}, rng);
   CHECK_THROWS_AS(pf::MaskedAutoregressive(net, 3).inverse(Tensor<>::ones({4, 3})), pf::ShapeError);
+  {
+    pf::NoGradient guard;  // then draws go feature by feature
+    CHECK_THROWS_AS(pf::MaskedAutoregressive(net, 3).forward(Tensor<>::ones({4, 3})), pf::ShapeError);
+  }
   CHECK_THROWS_AS(bijector<float>(3, pf::FeatureOrder::natural, rng).inverse(Tensor<>::ones({4, 2})), pf::ShapeError);
   CHECK_THROWS_AS(bijector<float>(3, pf::FeatureOrder::natural, rng).forward(Tensor<>::ones({4, 2})), pf::ShapeError);
   CHECK_THROWS_AS(pf::MaskedAutoregressive(net, 0), pf::ValueError);

@@ -71,7 +71,10 @@ class MaskedAutoregressive {
     S* const total = detail::Access::data(log_det);
     std::vector<S> seen(static_cast<std::size_t>(rows));
     for (auto steps = net_.steps(rows); steps.more(); steps.set(seen.data(), 1)) {
-      const Tensor<S> raw = steps.outputs();  // [rows, 2]
+      const Tensor<S> raw = steps.outputs();
+      if (!(raw.shape() == Shape{rows, 2}))
+        fail<ShapeError>("MaskedAutoregressive: the network gave shape ", raw.shape(), " for one feature of ", rows,
+                         " rows, expected ", Shape{rows, 2}, "; build it with .outputs = 2");
       const S* const from = x.data() + steps.feature();
       S* const to = detail::Access::data(y) + steps.feature();
       for (Index r = 0; r < rows; ++r) {
