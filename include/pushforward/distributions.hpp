@@ -5,6 +5,7 @@
 #include <pushforward/distributions/beta.hpp>
 #include <pushforward/distributions/binomial.hpp>
 #include <pushforward/distributions/categorical.hpp>
+#include <pushforward/distributions/categorical_code.hpp>
 #include <pushforward/distributions/cauchy.hpp>
 #include <pushforward/distributions/concepts.hpp>
 #include <pushforward/distributions/continuous_bernoulli.hpp>
@@ -18,6 +19,8 @@
 #include <pushforward/distributions/inverse_gamma.hpp>
 #include <pushforward/distributions/kernel_density.hpp>
 #include <pushforward/distributions/kl_divergence.hpp>
+#include <pushforward/distributions/kl_pairs.hpp>
+#include <pushforward/distributions/labelled_normal.hpp>
 #include <pushforward/distributions/laplace.hpp>
 #include <pushforward/distributions/log_normal.hpp>
 #include <pushforward/distributions/logistic.hpp>
@@ -29,8 +32,11 @@
 #include <pushforward/distributions/one_hot_categorical.hpp>
 #include <pushforward/distributions/poisson.hpp>
 #include <pushforward/distributions/relaxed.hpp>
+#include <pushforward/distributions/spherical_uniform.hpp>
 #include <pushforward/distributions/student_t.hpp>
+#include <pushforward/distributions/tempered.hpp>
 #include <pushforward/distributions/transformed.hpp>
 #include <pushforward/distributions/truncated_normal.hpp>
 #include <pushforward/distributions/uniform.hpp>
 #include <pushforward/distributions/von_mises.hpp>
+#include <pushforward/distributions/von_mises_fisher.hpp>

@@ -4,6 +4,7 @@
 #include <pushforward/testing/check_module.hpp>
 
 #include "support/catch.hpp"
+#include "support/models.hpp"
 
 namespace pf = pushforward;
 using Catch::Approx;
@@ -11,14 +12,6 @@ using pf::Index;
 using pf::Tensor;
 
 namespace {
-
-// Parameters away from where they start.
-template <class S, class B>
-B stirred(B bijector, pf::Rng& rng) {
-  pf::for_each_parameter<S>(
-      bijector, [&](const pf::Path&, pf::Parameter<S>& p) { p = p.tensor() + pf::normal<S>(p.shape(), rng) * 0.3; });
-  return bijector;
-}
 
 template <class S>
 double largest(const Tensor<S>& x) {
@@ -39,9 +32,11 @@ TEST_CASE("linear maps invert and their log-determinant is the Jacobian's") {
   for (const Index d : {1, 2, 3, 6}) {
     for (const pf::Shape& shape : {pf::Shape{4, d}, pf::Shape{2, 2, d}, pf::Shape{d}}) {
       const Tensor<double> x = pf::normal<double>(shape, rng);
-      CHECK_NOTHROW(pf::testing::check_bijector(stirred<double>(pf::LuLinear<double>(d, rng), rng), x));
+      CHECK_NOTHROW(
+          pf::testing::check_bijector(support::stirred<double>(pf::LuLinear<double>(d, rng), 1, 0.3, rng), x));
       CHECK_NOTHROW(pf::testing::check_bijector(pf::HouseholderRotation<double>(d, 3, rng), x));
-      CHECK_NOTHROW(pf::testing::check_bijector(stirred<double>(pf::QrLinear<double>(d, rng), rng), x));
+      CHECK_NOTHROW(
+          pf::testing::check_bijector(support::stirred<double>(pf::QrLinear<double>(d, rng), 1, 0.3, rng), x));
     }
     const Tensor<> narrow = pf::normal({3, d}, rng);
     CHECK_NOTHROW(pf::testing::check_bijector(pf::LuLinear<>(d, rng), narrow));
@@ -55,7 +50,7 @@ TEST_CASE("linear maps start as rotations, and Householder reflections stay one"
   for (const Index d : {1, 2, 7, 30}) {
     CHECK(largest(departure_from_rotation(pf::LuLinear<double>(d, rng), d)) < 1e-12);
     CHECK(largest(departure_from_rotation(pf::QrLinear<double>(d, rng), d)) < 1e-12);
-    const auto trained = stirred<double>(pf::HouseholderRotation<double>(d, 4, rng), rng);
+    const auto trained = support::stirred<double>(pf::HouseholderRotation<double>(d, 4, rng), 1, 0.3, rng);
     CHECK(largest(departure_from_rotation(trained, d)) < 1e-12);
     CHECK(pf::LuLinear<double>(d, rng).forward(Tensor<double>::ones({d})).log_det.item() == Approx(0).margin(1e-12));
   }
@@ -63,7 +58,7 @@ TEST_CASE("linear maps start as rotations, and Householder reflections stay one"
 
 TEST_CASE("forward of LuLinear is the product with its matrix") {
   pf::Rng rng(3);
-  const auto b = stirred<double>(pf::LuLinear<double>(4, rng), rng);
+  const auto b = support::stirred<double>(pf::LuLinear<double>(4, rng), 1, 0.3, rng);
   const Tensor<double> x = pf::normal<double>({4}, rng), y = b.forward(x).value, w = b.matrix();
   for (Index i = 0; i < 4; ++i) {
     double expected = 0;
@@ -85,9 +80,9 @@ TEST_CASE("linear maps have gradients of order 2 in the data and in their parame
         pf::testing::check_gradients([&](const Tensor<double>& y) { return score(start, y); }, x, {.order = 2}));
     CHECK_NOTHROW(pf::testing::check_module(start, [&](const auto& b) { return score(b, x); }));
   };
-  check(stirred<double>(pf::LuLinear<double>(3, rng), rng));
+  check(support::stirred<double>(pf::LuLinear<double>(3, rng), 1, 0.3, rng));
   check(pf::HouseholderRotation<double>(3, 2, rng));
-  check(stirred<double>(pf::QrLinear<double>(3, rng), rng));
+  check(support::stirred<double>(pf::QrLinear<double>(3, rng), 1, 0.3, rng));
 
   auto triangles = [&](const Tensor<double>& lower, const Tensor<double>& upper, const Tensor<double>& log_scale) {
     const Tensor<double> full = pf::detail::upper_triangle(upper, Tensor<double>{1, -1, 1} * pf::exp(log_scale));

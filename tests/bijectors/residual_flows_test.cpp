@@ -6,6 +6,7 @@
 #include <pushforward/testing/check_module.hpp>
 
 #include "support/catch.hpp"
+#include "support/models.hpp"
 
 namespace pf = pushforward;
 using Catch::Approx;
@@ -14,21 +15,13 @@ using pf::Tensor;
 
 namespace {
 
-// Parameters of any size: invertibility must not depend on them.
-template <class S, class B>
-B stirred(B bijector, double size, pf::Rng& rng) {
-  pf::for_each_parameter<S>(bijector,
-                            [&](const pf::Path&, pf::Parameter<S>& p) { p = pf::normal<S>(p.shape(), rng) * size; });
-  return bijector;
-}
-
 // Calls visit(bijector) with one of each kind.
 template <class S, class Visit>
 void for_each_flow(Index d, double size, pf::Rng& rng, const Visit& visit) {
-  visit(stirred<S>(pf::PlanarFlow<S>(d, rng), size, rng));
-  visit(stirred<S>(pf::RadialFlow<S>(d, rng), size, rng));
+  visit(support::stirred<S>(pf::PlanarFlow<S>(d, rng), 0, size, rng));
+  visit(support::stirred<S>(pf::RadialFlow<S>(d, rng), 0, size, rng));
   for (const Index units : {Index{1}, (d + 1) / 2, d})
-    visit(stirred<S>(pf::SylvesterFlow<S>(d, units, rng), size, rng));
+    visit(support::stirred<S>(pf::SylvesterFlow<S>(d, units, rng), 0, size, rng));
 }
 
 }  // namespace
@@ -55,7 +48,7 @@ TEST_CASE("planar, radial and Sylvester flows as they start invert in float") {
 
 TEST_CASE("a planar flow computes x + u tanh(w . x + b) with u . w = softplus(w . u) - 1 + 1e-3") {
   pf::Rng rng(3);
-  const auto b = stirred<double>(pf::PlanarFlow<double>(3, rng), 1, rng);
+  const auto b = support::stirred<double>(pf::PlanarFlow<double>(3, rng), 0, 1, rng);
   const Tensor<double> x = pf::normal<double>({3}, rng), y = b.forward(x).value;
   double squared = 0, free = 0, at = b.b.item();
   for (Index j = 0; j < 3; ++j) squared += b.w(j) * b.w(j), free += b.w(j) * b.u(j), at += b.w(j) * x(j);
@@ -66,7 +59,7 @@ TEST_CASE("a planar flow computes x + u tanh(w . x + b) with u . w = softplus(w 
 
 TEST_CASE("a radial flow moves events along lines through its center, by their distance") {
   pf::Rng rng(4);
-  const auto b = stirred<double>(pf::RadialFlow<double>(3, rng), 1, rng);
+  const auto b = support::stirred<double>(pf::RadialFlow<double>(3, rng), 0, 1, rng);
   const Tensor<double> x = pf::normal<double>({3}, rng), y = b.forward(x).value;
   const double alpha = std::log1p(std::exp(b.raw_alpha.item())) + 1e-3;
   const double beta = std::log1p(std::exp(b.raw_beta.item())) + 1e-3 - alpha;
@@ -84,7 +77,7 @@ TEST_CASE("a radial flow moves events along lines through its center, by their d
 
 TEST_CASE("a Sylvester flow with one unit and one reflection pushes along one line only") {
   pf::Rng rng(5);
-  const auto b = stirred<double>(pf::SylvesterFlow<double>(4, 1, rng), 1, rng);
+  const auto b = support::stirred<double>(pf::SylvesterFlow<double>(4, 1, rng), 0, 1, rng);
   const Tensor<double> x = pf::normal<double>({2, 4}, rng), push = b.forward(x).value - x;
   for (Index j = 1; j < 4; ++j) CHECK(push(0, j) * push(1, 0) == Approx(push(1, j) * push(0, 0)).epsilon(1e-9));
 }

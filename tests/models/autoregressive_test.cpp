@@ -5,6 +5,7 @@
 #include <pushforward/testing/check_module.hpp>
 
 #include "support/catch.hpp"
+#include "support/models.hpp"
 
 namespace pf = pushforward;
 using Catch::Approx;
@@ -16,24 +17,16 @@ namespace {
 
 constexpr FeatureOrder orders[] = {FeatureOrder::natural, FeatureOrder::random};
 
-// Weights far enough from their start that the density has structure.
-template <class Model>
-void stir(Model& model, pf::Rng& rng) {
-  using S = typename Model::Scalar;
-  pf::for_each_parameter<S>(
-      model, [&](const pf::Path&, pf::Parameter<S>& p) { p = p.tensor() * 2 + pf::normal<S>(p.shape(), rng) * 0.3; });
-}
-
 auto binary(Index d, FeatureOrder order, pf::Rng& rng) {
   auto model = pf::made_bernoulli<double>({.features = d, .hidden = {11, 7}, .order = order}, rng);
-  stir(model, rng);
+  support::stir<double>(model, 2, 0.3, rng);
   return model;
 }
 
 auto mixture(Index d, FeatureOrder order, pf::Rng& rng) {
   auto model = pf::made_gaussian_mixture<double>(
       {.features = d, .components = 3, .hidden = {12}, .activation = pf::Activation::tanh, .order = order}, rng);
-  stir(model, rng);
+  support::stir<double>(model, 2, 0.3, rng);
   return model;
 }
 
@@ -255,7 +248,7 @@ TEST_CASE("no finite input makes an autoregressive density NaN, and what comes o
         for (float value : g) REQUIRE_FALSE(std::isnan(value));
     }
     for (float value : real.sample(100, rng)) REQUIRE(std::isfinite(value));
-    stir(real, rng), stir(bits, rng);
+    support::stir<double>(real, 2, 0.3, rng), support::stir<double>(bits, 2, 0.3, rng);
   }
 }
 

@@ -11,6 +11,7 @@
 #include <pushforward/training/fit.hpp>
 
 #include "support/catch.hpp"
+#include "support/models.hpp"
 
 namespace pf = pushforward;
 using Catch::Approx;
@@ -18,28 +19,6 @@ using pf::Index;
 using pf::Tensor;
 
 namespace {
-
-// The middles of n x n cells over [-reach, reach]^2, [n^2, 2].
-Tensor<double> grid(double reach, Index n) {
-  const double step = 2 * reach / static_cast<double>(n);
-  return Tensor<double>::generate({n * n, 2}, [&](Index i) {
-    return -reach + (static_cast<double>(i % 2 == 0 ? i / 2 / n : i / 2 % n) + 0.5) * step;
-  });
-}
-
-// The integral of exp(log_prob) over [-reach, reach]^2 by the midpoint rule.
-template <class Model>
-double mass_on_grid(const Model& model, double reach, Index n) {
-  pf::NoGradient guard;
-  const double step = 2 * reach / static_cast<double>(n);
-  return pf::exp(model.log_prob(grid(reach, n))).sum() * step * step;
-}
-
-template <class S, class Model>
-void stir(Model& model, pf::Rng& rng) {
-  pf::for_each_parameter<S>(
-      model, [&](const pf::Path&, pf::Parameter<S>& p) { p = p.tensor() * 1.5 + pf::normal<S>(p.shape(), rng) * 0.1; });
-}
 
 // Three normals in a triangle.
 pf::Mixture<pf::Normal<double>> triangle() {
@@ -61,8 +40,8 @@ TEST_CASE("a flow on a fixed mixture of normals is a density, and leaves the mix
   pf::Rng rng(1);
   auto flow = pf::neural_spline_flow<double>({.features = 2, .layers = 2, .bins = 4, .hidden = {8}}, triangle(), rng);
   static_assert(pf::ExactDensity<decltype(flow), double>);
-  stir<double>(flow, rng);
-  CHECK(mass_on_grid(flow, 8, 400) == Approx(1.0).margin(1e-3));
+  support::stir<double>(flow, 1.5, 0.1, rng);
+  CHECK(support::mass_on_grid(flow, 8, 400) == Approx(1.0).margin(1e-3));
   CHECK_NOTHROW(pf::testing::check_distribution(flow, rng));
   CHECK(pf::gradient(pf::mle(flow, flow.sample(16, rng)), flow).size() == 2 * 4);  // the networks' layers only
 }
@@ -89,8 +68,8 @@ TEST_CASE("the density of a flow on a learned mixture integrates to one and its 
   pf::Rng rng(4);
   auto flow = pf::real_nvp<double>({.features = 2, .layers = 2, .hidden = {8}, .activation = pf::Activation::tanh},
                                    pf::LearnedMixture<double>(4, 2, rng, 2.0), rng);
-  stir<double>(flow, rng);
-  CHECK(mass_on_grid(flow, 24, 600) == Approx(1.0).margin(1e-3));
+  support::stir<double>(flow, 1.5, 0.1, rng);
+  CHECK(support::mass_on_grid(flow, 24, 600) == Approx(1.0).margin(1e-3));
   CHECK_NOTHROW(pf::testing::check_distribution(flow, rng));
   CHECK_NOTHROW(pf::testing::check_gradients([&](const Tensor<double>& x) { return flow.log_prob(x); },
                                              pf::normal<double>({3, 2}, rng), {.order = 2}));
@@ -100,10 +79,10 @@ TEST_CASE("a flow on a flow has the density of both changes of variables, and tr
   pf::Rng rng(5);
   auto inner =
       pf::real_nvp<double>({.features = 2, .layers = 2, .hidden = {8}, .activation = pf::Activation::tanh}, rng);
-  stir<double>(inner, rng);
+  support::stir<double>(inner, 1.5, 0.1, rng);
   auto outer = pf::neural_spline_flow<double>({.features = 2, .layers = 2, .bins = 4, .hidden = {8}}, inner, rng);
   static_assert(pf::ExactDensity<decltype(outer), double>);
-  CHECK(mass_on_grid(outer, 16, 600) == Approx(1.0).margin(2e-3));
+  CHECK(support::mass_on_grid(outer, 16, 600) == Approx(1.0).margin(2e-3));
   CHECK_NOTHROW(pf::testing::check_distribution(outer, rng));
 
   const Tensor<double> x = pf::normal<double>({6, 2}, rng);
@@ -138,9 +117,9 @@ TEST_CASE("a VAE with a flow as its prior: the bound rises, and stays below a li
   // The prior is a density still, so p(x) = int p(x | z) p(z) dz can be had on a grid.
   constexpr Index n = 300;
   constexpr double reach = 6, step = 2 * reach / n;
-  CHECK(mass_on_grid(vae.prior(), reach, n) == Approx(1.0).margin(5e-3));
+  CHECK(support::mass_on_grid(vae.prior(), reach, n) == Approx(1.0).margin(5e-3));
   pf::NoGradient guard;
-  const Tensor<double> z = grid(reach, n), log_prior = vae.prior().log_prob(z);
+  const Tensor<double> z = support::grid(reach, n), log_prior = vae.prior().log_prob(z);
   const auto likelihood = vae.decode(z);
   double exact = 0;
   for (Index i = 0; i < test.size(0); ++i) {

@@ -8,6 +8,7 @@
 #include <pushforward/training/fit.hpp>
 
 #include "support/catch.hpp"
+#include "support/models.hpp"
 
 namespace pf = pushforward;
 using Catch::Approx;
@@ -42,17 +43,6 @@ pf::ContinuousFlow<pf::TimeMlp<S>> bent_flow(Index features, pf::Rng& rng, const
     p = p.tensor() * S(1.5) + pf::normal<S>(p.shape(), rng) * 0.2;
   });
   return flow;
-}
-
-// The integral of exp(log_prob) over [-reach, reach]^2 by the midpoint rule.
-template <class Model>
-double mass_on_grid(const Model& model, double reach, Index n) {
-  pf::NoGradient guard;
-  const double step = 2 * reach / static_cast<double>(n);
-  const Tensor<double> x = Tensor<double>::generate({n * n, 2}, [&](Index i) {
-    return -reach + (static_cast<double>(i % 2 == 0 ? i / 2 / n : i / 2 % n) + 0.5) * step;
-  });
-  return pf::exp(model.log_prob(x)).sum() * step * step;
 }
 
 }  // namespace
@@ -91,10 +81,10 @@ TEST_CASE("a linear field gives the closed form: z = e^A x and log-determinant t
 TEST_CASE("the density of a continuous flow integrates to one") {
   pf::Rng rng(2);
   const auto flow = bent_flow<double>(2, rng, pf::RungeKutta4{.steps = 20});
-  CHECK(mass_on_grid(flow, 12, 240) == Approx(1.0).margin(1e-3));
+  CHECK(support::mass_on_grid(flow, 12, 240) == Approx(1.0).margin(1e-3));
   const pf::LearnedMixture<double> bumps(3, 2, rng, 1.5);
   const auto on_mixture = pf::continuous_flow<double>({.features = 2, .hidden = {8, 8}}, bumps, rng);
-  CHECK(mass_on_grid(on_mixture, 16, 240) == Approx(1.0).margin(1e-3));
+  CHECK(support::mass_on_grid(on_mixture, 16, 240) == Approx(1.0).margin(1e-3));
 }
 
 TEST_CASE("draws of a continuous flow follow its density, and its two directions are a bijector") {

@@ -8,52 +8,32 @@
 #include <pushforward/training/fit.hpp>
 
 #include "support/catch.hpp"
+#include "support/models.hpp"
 
 namespace pf = pushforward;
 using Catch::Approx;
 using pf::Index;
 using pf::Tensor;
 
-namespace {
-
-// Weights far enough from their start that the density has structure.
-template <class S, class Model>
-void stir(Model& model, double factor, pf::Rng& rng) {
-  pf::for_each_parameter<S>(model, [&](const pf::Path&, pf::Parameter<S>& p) {
-    p = p.tensor() * factor + pf::normal<S>(p.shape(), rng) * 0.1;
-  });
-}
-
-// The integral of exp(log_prob) over [-reach, reach]^2 by the midpoint rule.
-template <class Model>
-double mass_on_grid(const Model& model, double reach, Index n) {
-  pf::NoGradient guard;
-  const double step = 2 * reach / static_cast<double>(n);
-  const Tensor<double> x = Tensor<double>::generate({n * n, 2}, [&](Index i) {
-    return -reach + (static_cast<double>(i % 2 == 0 ? i / 2 / n : i / 2 % n) + 0.5) * step;
-  });
-  return pf::exp(model.log_prob(x)).sum() * step * step;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 TEST_CASE("the density of a flow integrates to one") {
   pf::Rng rng(1);
   auto affine =
       pf::real_nvp<double>({.features = 2, .layers = 4, .hidden = {16}, .activation = pf::Activation::tanh}, rng);
-  stir<double>(affine, 1.5, rng);
-  CHECK(mass_on_grid(affine, 16, 500) == Approx(1.0).margin(1e-3));
+  support::stir<double>(affine, 1.5, 0.1, rng);
+  CHECK(support::mass_on_grid(affine, 16, 500) == Approx(1.0).margin(1e-3));
   auto additive =
       pf::nice<double>({.features = 2, .layers = 3, .hidden = {16}, .activation = pf::Activation::tanh}, rng);
-  stir<double>(additive, 1.5, rng);
-  CHECK(mass_on_grid(additive, 16, 500) == Approx(1.0).margin(1e-3));
+  support::stir<double>(additive, 1.5, 0.1, rng);
+  CHECK(support::mass_on_grid(additive, 16, 500) == Approx(1.0).margin(1e-3));
 }
 
 TEST_CASE("draws of a flow follow its density") {
   pf::Rng rng(2);
   auto flow =
       pf::real_nvp<double>({.features = 2, .layers = 4, .hidden = {16}, .activation = pf::Activation::tanh}, rng);
-  stir<double>(flow, 1.5, rng);
+  support::stir<double>(flow, 1.5, 0.1, rng);
   CHECK_NOTHROW(pf::testing::check_distribution(flow, rng));
 }
 
@@ -61,7 +41,7 @@ TEST_CASE("log-densities that come with draws are those of the draws, in both di
   pf::Rng rng(3);
   for (const Index d : {2, 5, 20}) {
     auto flow = pf::real_nvp<double>({.features = d, .layers = 5, .hidden = {16}, .act_norm = true}, rng);
-    stir<double>(flow, 1.3, rng);
+    support::stir<double>(flow, 1.3, 0.1, rng);
     for (const auto& draws : {flow.sample_and_log_prob(7, rng), flow.rsample_and_log_prob(7, rng)}) {
       REQUIRE(draws.value.shape() == pf::Shape{7, d});
       CHECK(pf::max(pf::abs(draws.log_prob - flow.log_prob(draws.value))).item() < 1e-9);
@@ -83,7 +63,7 @@ TEST_CASE("a flow stands on a mixture, and on another flow") {
   pf::Rng rng(5);
   const pf::LearnedMixture<double> bumps(4, 2, rng, 2.0);
   auto on_mixture = pf::real_nvp<double>({.features = 2, .layers = 2, .hidden = {8}}, bumps, rng);
-  CHECK(mass_on_grid(on_mixture, 24, 600) == Approx(1.0).margin(1e-3));
+  CHECK(support::mass_on_grid(on_mixture, 24, 600) == Approx(1.0).margin(1e-3));
   const auto gradients = pf::gradient(pf::mle(on_mixture, pf::normal<double>({8, 2}, rng)), on_mixture);
   CHECK(gradients.size() == 3 + 2 * 4);
   const auto on_flow = pf::nice<double>({.features = 2, .layers = 2, .hidden = {8}}, on_mixture, rng);
@@ -118,12 +98,12 @@ TEST_CASE("a neural spline flow is a density, and its draws follow it") {
   pf::Rng rng(10);
   auto flow = pf::neural_spline_flow<double>(
       {.features = 2, .layers = 3, .bins = 5, .hidden = {16}, .activation = pf::Activation::tanh}, rng);
-  stir<double>(flow, 1.3, rng);
-  CHECK(mass_on_grid(flow, 7, 500) == Approx(1.0).margin(1e-3));
+  support::stir<double>(flow, 1.3, 0.1, rng);
+  CHECK(support::mass_on_grid(flow, 7, 500) == Approx(1.0).margin(1e-3));
   CHECK_NOTHROW(pf::testing::check_distribution(flow, rng));
   for (const Index d : {3, 6}) {
     auto wide = pf::neural_spline_flow<double>({.features = d, .layers = 4, .hidden = {8}, .act_norm = true}, rng);
-    stir<double>(wide, 1.3, rng);
+    support::stir<double>(wide, 1.3, 0.1, rng);
     CHECK_NOTHROW(pf::testing::check_bijector(wide.bijector(), pf::normal<double>({2, d}, rng)));
     const auto draws = wide.sample_and_log_prob(7, rng);
     CHECK(pf::max(pf::abs(draws.log_prob - wide.log_prob(draws.value))).item() < 1e-7);
@@ -173,7 +153,7 @@ TEST_CASE("copies of a flow are independent, and builders refuse what makes no f
   pf::Rng rng(9);
   const auto flow = pf::real_nvp({.features = 20, .layers = 4}, rng);
   auto copy = flow;
-  stir<float>(copy, 0.0, rng);
+  support::stir<float>(copy, 0.0, 0.1, rng);
   const Tensor<> x = pf::normal({3, 20}, rng);
   CHECK_FALSE(flow.log_prob(x).to_vector() == copy.log_prob(x).to_vector());
   CHECK_THROWS_AS(pf::real_nvp({.features = 1}, rng), pf::ValueError);

@@ -6,6 +6,7 @@
 #include <pushforward/training/fit.hpp>
 
 #include "support/catch.hpp"
+#include "support/models.hpp"
 
 namespace pf = pushforward;
 using Catch::Approx;
@@ -14,30 +15,9 @@ using pf::Tensor;
 
 namespace {
 
-// Weights far enough from their start that the density has structure.
-template <class Flow>
-Flow stirred(Flow flow, double factor, pf::Rng& rng) {
-  pf::for_each_parameter<double>(flow, [&](const pf::Path&, pf::Parameter<double>& p) {
-    p = p.tensor() * factor + pf::normal<double>(p.shape(), rng) * 0.1;
-  });
-  return flow;
-}
-
-// The integral of exp(log_prob) over [-16, 16]^2 by the midpoint rule.
-template <class Model>
-double mass_on_grid(const Model& model) {
-  pf::NoGradient guard;
-  constexpr Index n = 400;
-  constexpr double reach = 16, step = 2 * reach / n;
-  const Tensor<double> x = Tensor<double>::generate({n * n, 2}, [](Index i) {
-    return -reach + (static_cast<double>(i % 2 == 0 ? i / 2 / n : i / 2 % n) + 0.5) * step;
-  });
-  return pf::exp(model.log_prob(x)).sum() * step * step;
-}
-
 template <class Flow>
 void check_flow(const Flow& flow, pf::Rng& rng) {
-  CHECK(mass_on_grid(flow) == Approx(1.0).margin(1e-3));
+  CHECK(support::mass_on_grid(flow, 16, 400) == Approx(1.0).margin(1e-3));
   CHECK_NOTHROW(pf::testing::check_distribution(flow, rng));
   CHECK_NOTHROW(pf::testing::check_bijector(flow.bijector(), pf::normal<double>({3, 2}, rng)));
   for (const auto& draws : {flow.sample_and_log_prob(7, rng), flow.rsample_and_log_prob(7, rng)})
@@ -58,10 +38,11 @@ Tensor<> banana_log_prob(const Tensor<>& x) {
 
 TEST_CASE("planar and inverse autoregressive flows integrate to one, and their draws follow their densities") {
   pf::Rng rng(1);
-  check_flow(stirred(pf::planar_flow<double>({.features = 2, .layers = 4}, rng), 1.5, rng), rng);
-  check_flow(stirred(pf::inverse_autoregressive_flow<double>(
-                         {.features = 2, .layers = 3, .hidden = {14}, .activation = pf::Activation::tanh}, rng),
-                     1.5, rng),
+  check_flow(support::stirred<double>(pf::planar_flow<double>({.features = 2, .layers = 4}, rng), 1.5, 0.1, rng), rng);
+  check_flow(support::stirred<double>(
+                 pf::inverse_autoregressive_flow<double>(
+                     {.features = 2, .layers = 3, .hidden = {14}, .activation = pf::Activation::tanh}, rng),
+                 1.5, 0.1, rng),
              rng);
 }
 

@@ -245,9 +245,26 @@ template <LaneLike T>
 PUSHFORWARD_INLINE T minimum(const T& a, double b) {
   return minimum(a, T(b));
 }
-template <LaneLike T>
-PUSHFORWARD_INLINE T clamp(const T& x, double low, double high) {
-  return x < T(low) ? T(low) : x > T(high) ? T(high) : x;
+// Choices between plain numbers: loops over lanes turn them into vector code, those between lanes into branches.
+namespace detail {
+template <class S>
+PUSHFORWARD_INLINE Lane<S> kept_if(bool condition, const Lane<S>& x) {
+  return condition ? x.value : S(0);
+}
+template <class T>
+PUSHFORWARD_INLINE Dual<T> kept_if(bool condition, const Dual<T>& x) {
+  return {kept_if(condition, x.value), kept_if(condition, x.slope)};
+}
+}  // namespace detail
+template <class S>
+PUSHFORWARD_INLINE Lane<S> clamp(const Lane<S>& x, double low, double high) {
+  const S least = static_cast<S>(low), most = static_cast<S>(high), raised = x.value < least ? least : x.value;
+  return raised > most ? most : raised;
+}
+template <class T>
+PUSHFORWARD_INLINE Dual<T> clamp(const Dual<T>& x, double low, double high) {
+  const bool outside = x < Dual<T>(low) || x > Dual<T>(high);
+  return {clamp(x.value, low, high), detail::kept_if(!outside, x.slope)};
 }
 
 }  // namespace pushforward

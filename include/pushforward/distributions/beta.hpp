@@ -40,7 +40,7 @@ class Beta {
       const auto n = a + b, distance = n * inside - a, log_n = log(n), log_a = log(a), log_b = log(b);
       const auto to_a = detail::centered_log(distance, a, log_u + log_n - log_a);
       const auto to_b = detail::centered_log(-distance, b, log_v + log_n - log_b);
-      const auto each = to_a + to_b + (log_a + log_b - log_n) * 0.5 + remainder - math::detail::half_log_2pi;
+      const auto each = to_a + to_b + (log_a + log_b - log_n) * 0.5 + remainder - detail::half_log_two_pi;
       const auto at_least = where(u <= 0.0, -std::numeric_limits<double>::infinity(), each - log_u - log_v);
       return where(u >= 1.0, -std::numeric_limits<double>::infinity(), at_least);
     };
@@ -73,9 +73,9 @@ class Beta {
   /// n = a + b: [..].
   Tensor<S> entropy() const {
     const Tensor<S> n = a_ + b_;
-    const Tensor<S> rest = -1.5 * log(n) - math::detail::half_log_2pi - detail::stirling_remainder(n) +
+    const Tensor<S> rest = -1.5 * log(n) - detail::half_log_two_pi - detail::stirling_remainder(n) +
                            (n - 2) * (detail::stirling_remainder(n, 1) - 0.5 / n);
-    return detail::sum_event(shape_, detail::gamma_entropy(a_) + detail::gamma_entropy(b_) + rest);
+    return detail::event_total(shape_, detail::gamma_entropy(a_) + detail::gamma_entropy(b_) + rest);
   }
 
   static void members(auto&, auto&&) {}
@@ -102,7 +102,7 @@ template <class S>
 Tensor<S> kl_divergence(const Beta<S>& q, const Beta<S>& p) {
   const Tensor<S> each = detail::log_gamma_divergence(p.a(), q.a()) + detail::log_gamma_divergence(p.b(), q.b()) -
                          detail::log_gamma_divergence(p.a() + p.b(), q.a() + q.b());
-  return detail::sum_event(each.shape(), each);
+  return detail::event_total(each.shape(), each);
 }
 
 }  // namespace pushforward

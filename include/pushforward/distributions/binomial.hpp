@@ -2,7 +2,7 @@
 #pragma once
 
 #include <pushforward/distributions/concepts.hpp>
-#include <pushforward/distributions/counting.hpp>
+#include <pushforward/distributions/count_functions.hpp>
 #include <pushforward/distributions/fused.hpp>
 
 namespace pushforward {
@@ -43,15 +43,35 @@ class Binomial {
   /// The log-mass in nats, summed over the event: x [.., d] -> [..], -infinity at what is no count up to n.
   ///
   /// By Loader's saddle-point form (2000), in double: nothing cancels for large counts.
-  Tensor<S> log_prob(const Tensor<S>& x) const {
+  Tensor<S> log_prob(const Tensor<S>& x) const { return detail::event_total(shape_, each_log_prob(x)); }
+
+  /// P(X <= x) of each component: x [.., d] -> [.., d]; differentiable in the logits.
+  Tensor<S> cdf(const Tensor<S>& x) const {
+    const Tensor<S> n = trials_, last = detail::last_count(x);
+    auto value = [&](const Tensor<S>& l) { return detail::in_double("Binomial::cdf", detail::binomial_cdf, x, n, l); };
+    auto rule = [n, last](const Tensor<S>& g, const Tensor<S>&, const Tensor<S>& l) {
+      const Tensor<S> mass = exp(Binomial(n, l).each_log_prob(last));
+      return sum_to(-g * where(last < n, n - last, 0) * sigmoid(l) * mass, l.shape());
+    };
+    return primitive(value, rule, logits_);
+  }
+  /// The least count k of each component with P(X <= k) >= p: p [.., d] -> [.., d], NaN for a p outside of [0, 1]; a
+  /// constant.
+  Tensor<S> icdf(const Tensor<S>& p) const {
+    return detail::in_double("Binomial::icdf", detail::binomial_quantile, stop_gradient(p), trials_,
+                             stop_gradient(logits_));
+  }
+
+  /// The entropy in nats, summed over the event: [..]; differentiable once in the logits.
+  Tensor<S> entropy() const {
     const Tensor<S> n = trials_;
-    auto value = [&](const Tensor<S>& l) {
-      return detail::in_double("Binomial::log_prob", detail::log_binomial_mass, x, n, l);
+    auto value = [](double trials, double l) { return detail::binomial_entropy(trials, l).value; };
+    auto rule = [n](const Tensor<S>& g, const Tensor<S>&, const Tensor<S>& l) {
+      auto slope = [](double at, double trials) { return detail::binomial_entropy(trials, at).by_logit; };
+      return g * detail::constant_slope("Binomial::entropy", slope, l, n);
     };
-    auto rule = [x, n](const Tensor<S>& g, const Tensor<S>&, const Tensor<S>& l) {
-      return sum_to(g * (x * sigmoid(-l) - (n - x) * sigmoid(l)), l.shape());
-    };
-    return detail::event_total(shape_, primitive(value, rule, logits_));
+    auto each = [&](const Tensor<S>& l) { return detail::in_double("Binomial::entropy", value, n, l); };
+    return detail::event_total(shape_, primitive(each, rule, logits_));
   }
 
   /// n draws, [n, .., d]: by inversion for small means, by transformed rejection above (Hoermann 1993).
@@ -62,6 +82,16 @@ class Binomial {
   static void members(auto&, auto&&) {}
 
  private:
+  Tensor<S> each_log_prob(const Tensor<S>& x) const {
+    const Tensor<S> n = trials_;
+    auto value = [&](const Tensor<S>& l) {
+      return detail::in_double("Binomial::log_prob", detail::log_binomial_mass, x, n, l);
+    };
+    auto rule = [x, n](const Tensor<S>& g, const Tensor<S>&, const Tensor<S>& l) {
+      return sum_to(g * (x * sigmoid(-l) - (n - x) * sigmoid(l)), l.shape());
+    };
+    return primitive(value, rule, logits_);
+  }
   Tensor<S> drawn(const Shape& shape, Rng& rng) const {
     auto draw = [n = trials_.data(), l = logits_.data(), count = shape_.size()](Index i, detail::ElementDraws& draws) {
       return detail::draw_binomial(static_cast<double>(n[i % count]), static_cast<double>(l[i % count]), draws);

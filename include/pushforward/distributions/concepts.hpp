@@ -29,6 +29,15 @@ concept Reparameterized = Density<D, S> && requires(const D& distribution, Index
   { distribution.rsample(n, rng) } -> std::convertible_to<Tensor<S>>;
 };
 
+/// A density for each of some labels: `log_prob(x, label)`, `sample(label, rng)`, and `label_probabilities(x)` by
+/// Bayes' rule, with labels Tensor<Index> [n], one for each row. A flow that stands on one has the same.
+template <class D, class S = float>
+concept LabelledDensity = requires(const D& density, const Tensor<S>& x, const Tensor<Index>& label, Rng& rng) {
+  { density.log_prob(x, label) } -> std::convertible_to<Tensor<S>>;
+  { density.sample(label, rng) } -> std::convertible_to<Tensor<S>>;
+  { density.label_probabilities(x) } -> std::convertible_to<Tensor<S>>;
+};
+
 /// Draws, and the logarithm of their density in nats.
 template <class S = float>
 struct Draws {

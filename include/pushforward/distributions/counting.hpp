@@ -6,6 +6,7 @@
 
 #include <pushforward/core/special_functions.hpp>
 #include <pushforward/distributions/event.hpp>
+#include <pushforward/distributions/gamma_functions.hpp>
 
 namespace pushforward::detail {
 
@@ -13,60 +14,41 @@ inline constexpr double minus_infinity = -std::numeric_limits<double>::infinity(
 
 inline bool is_count(double x) { return x >= 0 && x == std::floor(x) && x <= std::numeric_limits<double>::max(); }
 
-// log n! - log(sqrt(2 pi n) (n / e)^n), the error of Stirling's formula, for n > 0.
-inline double stirling_error(double n) {
-  if (n < 16) return math::lgamma(n + 1) - (n + 0.5) * std::log(n) + n - half_log_two_pi;
-  const double z = 1 / (n * n);
-  return (1.0 / 12 - (1.0 / 360 - (1.0 / 1260 - (1.0 / 1680 - z / 1188) * z) * z) * z) / n;
-}
-
-// x log(x / m) + m - x without cancellation for x near m (Loader, Fast and accurate computation of binomial
-// probabilities, 2000).
-inline double deviance(double x, double m) {
-  if (std::abs(x - m) >= 0.1 * (x + m)) return x * std::log(x / m) + m - x;
-  const double v = (x - m) / (x + m);
-  double sum = (x - m) * v, power = 2 * x * v;
-  for (int k = 3; k < 60; k += 2) {
-    power *= v * v;
-    const double next = sum + power / k;
-    if (next == sum) break;
-    sum = next;
-  }
-  return sum;
-}
-
 // log(e^-rate rate^x / x!).
 inline double log_poisson_mass(double x, double log_rate) {
   if (!is_count(x)) return minus_infinity;
   const double rate = std::exp(log_rate);
   if (x == 0) return -rate;
   if (rate == 0) return x * log_rate - math::lgamma(x + 1);
-  return -stirling_error(x) - deviance(x, rate) - half_log_two_pi - 0.5 * std::log(x);
+  return -math::stirling_remainder(0, x) - math::deviance(x, rate) - half_log_two_pi - 0.5 * std::log(x);
 }
 
-// log(n! / (x! (n - x)!) p^x (1 - p)^(n - x)) at p = sigmoid(logit), for any real 0 < x < n.
-inline double log_binomial_inside(double x, double n, double logit) {
-  const double rest = n - x;
-  if (std::abs(logit) > 30)
+// log(n! / (x! rest!) p^x (1 - p)^rest) with n = x + rest at p = sigmoid(logit), for any real x > 0 and rest > 0.
+inline double log_binomial_inside(double x, double rest, double logit) {
+  const double n = x + rest;
+  if (std::abs(logit) > 700)
     return math::lgamma(n + 1) - math::lgamma(x + 1) - math::lgamma(rest + 1) + x * logit - n * math::softplus(logit);
-  return stirling_error(n) - stirling_error(x) - stirling_error(rest) - deviance(x, n * math::sigmoid(logit)) -
-         deviance(rest, n * math::sigmoid(-logit)) - half_log_two_pi + 0.5 * std::log(n / (x * rest));
+  return math::stirling_remainder(0, n) - math::stirling_remainder(0, x) - math::stirling_remainder(0, rest) -
+         math::deviance(x, n * math::sigmoid(logit)) - math::deviance(rest, n * math::sigmoid(-logit)) -
+         half_log_two_pi + 0.5 * std::log(n / (x * rest));
 }
 inline double log_binomial_mass(double x, double n, double logit) {
   if (!is_count(x) || x > n) return minus_infinity;
   if (x == 0) return -n * math::softplus(logit);
   if (x == n) return -n * math::softplus(-logit);
-  return log_binomial_inside(x, n, logit);
+  return log_binomial_inside(x, n - x, logit);
 }
 
-// log(Gamma(r + x) / (x! Gamma(r)) (1 - p)^r p^x) at p = sigmoid(logit).
+// log(Gamma(r + x) / (x! Gamma(r)) (1 - p)^r p^x) at p = sigmoid(logit), for any real x > 0.
+inline double log_negative_binomial_inside(double x, double r, double logit) {
+  if (r < 1e-8 * x)  // log(Gamma(r + x) / Gamma(x)) = r psi(x) + r^2 / (2 x) + ..
+    return std::log(r / x) - math::lgamma(1 + r) + r * (math::digamma(x) + 0.5 * r / x) - x * math::softplus(-logit) -
+           r * math::softplus(logit);
+  return log_binomial_inside(x, r, logit) + std::log(r / (r + x));
+}
 inline double log_negative_binomial_mass(double x, double r, double logit) {
   if (!is_count(x)) return minus_infinity;
-  if (x == 0) return -r * math::softplus(logit);
-  if (r < 1e-8 * x)  // Gamma(r + x) / Gamma(r) = r Gamma(x) (1 + r (psi(x) + 0.577..) + ..)
-    return std::log(r / x) + r * (math::digamma(x) + 0.57721566490153286061) + x * -math::softplus(-logit) -
-           r * math::softplus(logit);
-  return log_binomial_inside(x, r + x, logit) + std::log(r / (r + x));
+  return x == 0 ? -r * math::softplus(logit) : log_negative_binomial_inside(x, r, logit);
 }
 
 // How often u exceeds the cumulated masses of 0, 1, ..; ratio(k) is mass(k) / mass(k - 1).

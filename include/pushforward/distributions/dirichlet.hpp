@@ -39,12 +39,12 @@ class Dirichlet {
   Tensor<S> log_prob(const Tensor<S>& x) const {
     auto density = [](auto u, auto a, auto n, auto remainder) {
       const auto inside = maximum(u, least);
-      const auto each = a * log(inside * (n / a)) + log(a) * 0.5 - remainder - math::detail::half_log_2pi;
+      const auto each = a * log(inside * (n / a)) + log(a) * 0.5 - remainder - detail::half_log_two_pi;
       return where(u <= 0.0, -std::numeric_limits<double>::infinity(), each - log(inside));
     };
     const Tensor<S> n = total(false);
     return detail::event_sum(density, x, concentration_, unsqueeze(n, -1), detail::stirling_remainder(concentration_)) +
-           (detail::stirling_remainder(n) - 0.5 * log(n) + math::detail::half_log_2pi);
+           (detail::stirling_remainder(n) - 0.5 * log(n) + detail::half_log_two_pi);
   }
 
   /// n draws, [n, .., k], as constants; never 0.
@@ -59,7 +59,7 @@ class Dirichlet {
   Tensor<S> entropy() const {  // by Stirling's formula: large terms cancel on paper
     const Tensor<S> n = total(false);
     const double k = static_cast<double>(classes());
-    return sum(detail::gamma_entropy(concentration_), -1) + (0.5 - k) * log(n) - math::detail::half_log_2pi -
+    return sum(detail::gamma_entropy(concentration_), -1) + (0.5 - k) * log(n) - detail::half_log_two_pi -
            detail::stirling_remainder(n) + (n - k) * (detail::stirling_remainder(n, 1) - 0.5 / n);
   }
 

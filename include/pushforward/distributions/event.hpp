@@ -29,7 +29,7 @@ void check_parameter(const char* distribution, const char* parameter, const Tens
 
 // f of each element, with broadcasting, in double and rounded once: for formulas whose terms cancel.
 template <class F, class S, std::same_as<Tensor<S>>... More>
-Tensor<S> in_double(const char* name, const F& f, const Tensor<S>& first, const More&... more) {
+Tensor<S> in_double([[maybe_unused]] const char* name, const F& f, const Tensor<S>& first, const More&... more) {
   Shape shape = first.shape();
   ((shape = broadcast(shape, more.shape(), name)), ...);
   const std::array<Tensor<S>, 1 + sizeof...(More)> x{expand_values(first, shape), expand_values(more, shape)...};

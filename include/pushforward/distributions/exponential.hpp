@@ -47,7 +47,7 @@ class Exponential {
   Tensor<S> rsample(Rng& rng) const { return exponential<S>(shape(), rng) / rate_; }
 
   /// The differential entropy in nats, sum of 1 - log rate: [..].
-  Tensor<S> entropy() const { return detail::sum_event(shape(), 1 - log(rate_)); }
+  Tensor<S> entropy() const { return detail::event_total(shape(), 1 - log(rate_)); }
 
   static void members(auto&, auto&&) {}
 

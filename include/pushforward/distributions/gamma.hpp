@@ -59,7 +59,9 @@ class Gamma {
   Tensor<S> rsample(Rng& rng) const { return drawn(shape_, rng); }
 
   /// The differential entropy in nats, sum of a - log rate + log Gamma(a) + (1 - a) psi(a): [..].
-  Tensor<S> entropy() const { return detail::sum_event(shape_, detail::gamma_entropy(concentration()) - log(rate())); }
+  Tensor<S> entropy() const {
+    return detail::event_total(shape_, detail::gamma_entropy(concentration()) - log(rate()));
+  }
 
   static void members(auto&, auto&&) {}
 
@@ -87,7 +89,7 @@ template <class S>
 Tensor<S> gamma_kl(const Tensor<S>& a_q, const Tensor<S>& rate_q, const Tensor<S>& a_p, const Tensor<S>& rate_p) {
   const Tensor<S> r = rate_p / rate_q;
   const Tensor<S> each = log_gamma_divergence(a_p, a_q) + a_q * (r - 1) - a_p * log(r);
-  return sum_event(each.shape(), each);
+  return event_total(each.shape(), each);
 }
 
 }  // namespace detail

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pushforward/core/special_functions.hpp>
+#include <pushforward/distributions/event.hpp>
 #include <pushforward/distributions/fused.hpp>
 #include <pushforward/ops/math.hpp>
 #include <pushforward/ops/random.hpp>
@@ -9,8 +10,6 @@
 namespace pushforward::math {
 
 namespace detail {
-
-inline constexpr double half_log_2pi = 0.91893853320467274178;
 
 // d^n/dx^n of 1 / x.
 inline double reciprocal_derivative(int n, double x) {
@@ -24,9 +23,15 @@ inline double reciprocal_derivative(int n, double x) {
 /// d^n/dx^n of log Gamma(x) - ((x - 1/2) log x - x + log(2 pi) / 2), what Stirling's formula lacks, for x > 0.
 inline double stirling_remainder(int n, double x) {
   if (x < 16.0 + n) {
-    if (n == 0) return lgamma(x) - ((x - 0.5) * std::log(x) - x + detail::half_log_2pi);
+    if (n == 0) return lgamma(x) - ((x - 0.5) * std::log(x) - x + pushforward::detail::half_log_two_pi);
     const double leading = n == 1 ? std::log(x) : detail::reciprocal_derivative(n - 2, x);
     return polygamma(n - 1, x) - leading + 0.5 * detail::reciprocal_derivative(n - 1, x);
+  }
+  if (n == 0) {
+    double series = 0.0;
+    for (int j = 7; j >= 1; --j)
+      series = series / (x * x) + detail::bernoulli[static_cast<std::size_t>(j - 1)] / (2.0 * j * (2.0 * j - 1.0));
+    return series / x;
   }
   double sum = 0.0;  // of the derivatives of B_2j / (2j (2j - 1) x^(2j - 1))
   for (int j = 8; j >= 1; --j) {
@@ -56,8 +61,13 @@ double log_gamma_quantile_slope(double alpha, double log_z);
 double gamma_p(double a, double x);
 /// Its complement 1 - P(a, x), accurate where it is small.
 double gamma_q(double a, double x);
+/// x log(x / m) + m - x >= 0, without cancellation for x near m (Loader, Fast and accurate computation of binomial
+/// probabilities, 2000).
+double deviance(double x, double m);
 /// The regularized incomplete beta function I_x(a, b), for a > 0 and b > 0; 0 for x <= 0, 1 for x >= 1.
 double beta_p(double a, double b, double x);
+/// The same from x and y = 1 - x, each accurate where it is small.
+double beta_p(double a, double b, double x, double y);
 
 }  // namespace pushforward::math
 
@@ -107,7 +117,7 @@ Tensor<S> gamma_half_step(const Tensor<S>& x, int order = 0) {
 // The entropy of Gamma(alpha, 1), alpha + log Gamma(alpha) + (1 - alpha) psi(alpha), by Stirling's formula.
 template <class S>
 Tensor<S> gamma_entropy(const Tensor<S>& alpha) {
-  return 0.5 * log(alpha) + (math::detail::half_log_2pi + 0.5) - 0.5 / alpha + stirling_remainder(alpha) +
+  return 0.5 * log(alpha) + (detail::half_log_two_pi + 0.5) - 0.5 / alpha + stirling_remainder(alpha) +
          (1 - alpha) * stirling_remainder(alpha, 1);
 }
 
@@ -135,7 +145,7 @@ auto centered_log(const T& distance, const T& a, const T& log_ratio) {
 template <class T>
 auto log_gamma_kernel(const T& u, const T& log_u, const T& a, const T& remainder) {
   const T log_a = log(a);
-  return centered_log(u - a, a, log_u - log_a) + log_a * 0.5 - remainder - math::detail::half_log_2pi;
+  return centered_log(u - a, a, log_u - log_a) + log_a * 0.5 - remainder - detail::half_log_two_pi;
 }
 
 // d log z / d alpha of gamma quantiles z = e^log_z; differentiated again it throws.

@@ -49,8 +49,27 @@ PUSHFORWARD_ONCE Dual<double> gamma_fraction(double a, double x) {
 PUSHFORWARD_ONCE double gamma_prefix(double a, double x, double log_x) {
   const double distance = x - a;
   const double log_ratio = std::fabs(distance) < 0.5 * a ? std::log1p(distance / a) : log_x - std::log(a);
-  return std::exp(a * log_ratio - distance + 0.5 * std::log(a) - stirling_remainder(0, a) - half_log_2pi);
+  return std::exp(a * log_ratio - distance + 0.5 * std::log(a) - stirling_remainder(0, a) -
+                  pushforward::detail::half_log_two_pi);
 }
+
+// Q(a, x) for a large a, or P(a, x) if `lower`: a normal tail and what it lacks, in powers of 1 / a (Temme 1979; DLMF
+// 8.12.3 to 8.12.7), up to 1e-11 of the value.
+PUSHFORWARD_ONCE double gamma_tail_of_large(double a, double x, bool lower) {
+  const double half_square = deviance(a, x), side = x < a ? -1.0 : 1.0;  // a eta^2 / 2
+  const double eta = side * std::sqrt(2.0 * half_square / a);
+  if (half_square > 800.0) return (side > 0) == lower ? 1.0 : 0.0;
+  constexpr double c0[] = {-1.0 / 3,   1.0 / 12,        -2.0 / 135,  1.0 / 864,
+                           1.0 / 2835, -139.0 / 777600, 1.0 / 25515, -571.0 / 261273600};
+  constexpr double c1[] = {-1.0 / 540, -1.0 / 288, 1.0 / 378, -77.0 / 77760};
+  double first = 0.0, second = 0.0;
+  for (int k = 7; k >= 0; --k) first = first * eta + c0[k];
+  for (int k = 3; k >= 0; --k) second = second * eta + c1[k];
+  const double rest = std::exp(-half_square) / std::sqrt(2.0 * 3.14159265358979323846 * a) * (first + second / a);
+  return lower ? 0.5 * std::erfc(-side * std::sqrt(half_square)) - rest
+               : 0.5 * std::erfc(side * std::sqrt(half_square)) + rest;
+}
+inline constexpr double large_concentration = 1e5;
 
 // I_x(a, b) a B(a, b) x^-a (1 - x)^-b as a continued fraction (Press et al. 2007, eq. 6.4.5), for x below its mean.
 PUSHFORWARD_ONCE double beta_fraction(double a, double b, double x) {
@@ -71,16 +90,38 @@ PUSHFORWARD_ONCE double beta_fraction(double a, double b, double x) {
   return h;
 }
 
-// x^a (1 - x)^b / B(a, b).
-PUSHFORWARD_ONCE double beta_prefix(double a, double b, double x) {
-  const double n = a + b, distance = n * x - a;
+// The same for a > 1 and b > 1 from distance = a y - b x >= 0, which cancels for large numbers (Didonato and Morris,
+// Algorithm 708, 1992, bfrac).
+PUSHFORWARD_ONCE double beta_fraction_of_large(double a, double b, double x, double y, double distance) {
+  const double c = 1.0 + distance, c1 = 1.0 + 1.0 / a;
+  double p = 1.0, s = a + 1.0, before = 0.0, below = 1.0, now = 1.0, under = c / c1, ratio = c1 / c;
+  for (int n = 1; n < longest_expansion; ++n) {
+    const double t = n / a, w = n * (b - n) * x, e = a / s, f = (t + 1.0) / (c1 + t + t);
+    const double alpha = p * (p + b / a) * e * e * w * x, beta = n + w / s + f * (c + n * (y + 1.0));
+    p = t + 1.0;
+    s += 2.0;
+    const double next = alpha * before + beta * now, next_under = alpha * below + beta * under;
+    const double last = ratio;
+    ratio = next / next_under;
+    before = now / next_under;
+    below = under / next_under;
+    now = ratio;
+    under = 1.0;
+    if (std::fabs(ratio - last) <= 1e-15 * ratio) break;
+  }
+  return ratio;
+}
+
+// x^a y^b / B(a, b) at y = 1 - x.
+PUSHFORWARD_ONCE double beta_prefix(double a, double b, double x, double y) {
+  const double n = a + b, distance = b * x - a * y;
   auto log_ratio = [](double part, double far_by, double log_far) {
     return std::fabs(far_by) < 0.5 * part ? std::log1p(far_by / part) : log_far - std::log(part);
   };
   const double exponent =
-      a * log_ratio(a, distance, std::log(n) + std::log(x)) + b * log_ratio(b, -distance, std::log(n) + std::log1p(-x));
-  return std::exp(exponent + 0.5 * (std::log(a) + std::log(b) - std::log(n)) - half_log_2pi + stirling_remainder(0, n) -
-                  stirling_remainder(0, a) - stirling_remainder(0, b));
+      a * log_ratio(a, distance, std::log(n) + std::log(x)) + b * log_ratio(b, -distance, std::log(n) + std::log(y));
+  return std::exp(exponent + 0.5 * (std::log(a) + std::log(b) - std::log(n)) - pushforward::detail::half_log_two_pi +
+                  stirling_remainder(0, n) - stirling_remainder(0, a) - stirling_remainder(0, b));
 }
 
 // The slope for a large alpha: z = a + sqrt(a) u + (u^2 - 1) / 3 + (u^3 - 7 u) / (36 sqrt(a)) - ... for the normal
@@ -113,6 +154,7 @@ PUSHFORWARD_ONCE double log_gamma_quantile_slope(double alpha, double log_z) {
 PUSHFORWARD_ONCE double gamma_p(double a, double x) {
   if (x <= 0.0) return 0.0;
   if (std::isinf(x)) return 1.0;
+  if (a > detail::large_concentration) return detail::gamma_tail_of_large(a, x, true);
   const double prefix = detail::gamma_prefix(a, x, std::log(x));
   return x < a + 1.0 ? prefix / a * detail::gamma_series(a, x).value
                      : 1.0 - prefix * detail::gamma_fraction(a, x).value;
@@ -121,17 +163,37 @@ PUSHFORWARD_ONCE double gamma_p(double a, double x) {
 PUSHFORWARD_ONCE double gamma_q(double a, double x) {
   if (x <= 0.0) return 1.0;
   if (std::isinf(x)) return 0.0;
+  if (a > detail::large_concentration) return detail::gamma_tail_of_large(a, x, false);
   const double prefix = detail::gamma_prefix(a, x, std::log(x));
   return x < a + 1.0 ? 1.0 - prefix / a * detail::gamma_series(a, x).value
                      : prefix * detail::gamma_fraction(a, x).value;
 }
 
-PUSHFORWARD_ONCE double beta_p(double a, double b, double x) {
+PUSHFORWARD_ONCE double beta_p(double a, double b, double x) { return beta_p(a, b, x, 1.0 - x); }
+PUSHFORWARD_ONCE double beta_p(double a, double b, double x, double y) {
   if (x <= 0.0) return 0.0;
-  if (x >= 1.0) return 1.0;
-  const double prefix = detail::beta_prefix(a, b, x);
+  if (y <= 0.0) return 1.0;
+  const double prefix = detail::beta_prefix(a, b, x, y);
+  if (a > 1.0 && b > 1.0) {
+    const double distance = a * y - b * x;
+    return distance >= 0.0 ? prefix * detail::beta_fraction_of_large(a, b, x, y, distance)
+                           : 1.0 - prefix * detail::beta_fraction_of_large(b, a, y, x, -distance);
+  }
   if (x < (a + 1.0) / (a + b + 2.0)) return prefix * detail::beta_fraction(a, b, x) / a;
-  return 1.0 - prefix * detail::beta_fraction(b, a, 1.0 - x) / b;
+  return 1.0 - prefix * detail::beta_fraction(b, a, y) / b;
+}
+
+PUSHFORWARD_ONCE double deviance(double x, double m) {
+  if (std::fabs(x - m) >= 0.1 * (x + m)) return x * std::log(x / m) + m - x;
+  const double v = (x - m) / (x + m);
+  double sum = (x - m) * v, power = 2 * x * v;
+  for (int k = 3; k < 60; k += 2) {
+    power *= v * v;
+    const double next = sum + power / k;
+    if (next == sum) break;
+    sum = next;
+  }
+  return sum;
 }
 
 }  // namespace pushforward::math

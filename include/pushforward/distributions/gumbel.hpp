@@ -48,8 +48,8 @@ class Gumbel : public detail::LocationScale<S, detail::StandardGumbel> {
 template <class S>
 Tensor<S> kl_divergence(const Gumbel<S>& q, const Gumbel<S>& p) {
   const Tensor<S> r = q.scale() / p.scale(), w = (q.location() - p.location()) / p.scale();
-  return detail::sum_event(broadcast(q.shape(), p.shape(), "kl_divergence"),
-                           w + expm1(lgamma(1 + r) - w) - log(r) + detail::euler_gamma * (r - 1));
+  return detail::event_total(broadcast(q.shape(), p.shape(), "kl_divergence"),
+                             w + expm1(lgamma(1 + r) - w) - log(r) + detail::euler_gamma * (r - 1));
 }
 
 }  // namespace pushforward

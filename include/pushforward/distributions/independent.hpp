@@ -40,6 +40,15 @@ class Independent {
   }
   Tensor<S> entropy() const requires requires(const D& d) { d.entropy(); }
   { return total(each_.entropy()); }
+  /// The sum of values [.., axes] of the parts over their last `axes` axes. Throws ShapeError for fewer axes.
+  Tensor<S> total(const Tensor<S>& values) const {
+    if (values.rank() < axes_)
+      fail<ShapeError>("Independent: log-probabilities of shape ", values.shape(), ", expected at least ", axes_,
+                       " axes to sum over");
+    std::vector<int> last;
+    for (int axis = 1; axis <= axes_; ++axis) last.push_back(-axis);
+    return axes_ == 0 ? values : sum(values, last);
+  }
 
   auto sample(Index n, Rng& rng) const { return each_.sample(n, rng); }
   auto sample(Rng& rng) const { return each_.sample(rng); }
@@ -51,15 +60,6 @@ class Independent {
   static void members(auto& self, auto&& visit) { visit("each", self.each_); }
 
  private:
-  Tensor<S> total(const Tensor<S>& values) const {
-    if (values.rank() < axes_)
-      fail<ShapeError>("Independent: log-probabilities of shape ", values.shape(), ", expected at least ", axes_,
-                       " axes to sum over");
-    std::vector<int> last;
-    for (int axis = 1; axis <= axes_; ++axis) last.push_back(-axis);
-    return axes_ == 0 ? values : sum(values, last);
-  }
-
   D each_;
   int axes_;
 };

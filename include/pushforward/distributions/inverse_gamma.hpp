@@ -69,9 +69,9 @@ class InverseGamma {
   /// The differential entropy in nats, sum of a + log scale + log Gamma(a) - (1 + a) psi(a): [..].
   Tensor<S> entropy() const {  // by Stirling's formula: large terms cancel on paper
     const Tensor<S> a = concentration();
-    const Tensor<S> each = -1.5 * log(a) + (math::detail::half_log_2pi + 0.5) + 0.5 / a +
-                           detail::stirling_remainder(a) - (1 + a) * detail::stirling_remainder(a, 1);
-    return detail::sum_event(shape_, each + log(scale()));
+    const Tensor<S> each = -1.5 * log(a) + (detail::half_log_two_pi + 0.5) + 0.5 / a + detail::stirling_remainder(a) -
+                           (1 + a) * detail::stirling_remainder(a, 1);
+    return detail::event_total(shape_, each + log(scale()));
   }
 
   static void members(auto&, auto&&) {}

@@ -8,6 +8,18 @@
 
 namespace pushforward {
 
+namespace detail {
+
+// Events must be of one size: entropies of q do not stretch to those of p.
+template <class Q, class P>
+void check_events(const Q& q, const P& p) {
+  const Shape &a = q.shape(), &b = p.shape();
+  if (a.rank() > 0 && b.rank() > 0 ? a[-1] != b[-1] : a.rank() != b.rank())
+    fail<ShapeError>("kl_divergence: distributions of shapes ", a, " and ", b, ", expected events of the same size");
+}
+
+}  // namespace detail
+
 /// KL(q || p) = E_q[log q - log p] in nats, in closed form: [..], the parameters broadcast against each other.
 ///
 /// For normals the sum over the event of log(s_p / s_q) + (s_q^2 + (m_q - m_p)^2) / (2 s_p^2) - 1/2.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pushforward/distributions/concepts.hpp>
+#include <pushforward/distributions/event.hpp>
 #include <pushforward/distributions/fused.hpp>
 #include <pushforward/ops/math.hpp>
 #include <pushforward/ops/random.hpp>
@@ -16,12 +17,6 @@ void check_positive(const char* distribution, const char* parameter, const Tenso
   if (any_of(x, [](S s) { return !(s > S(0) && s <= std::numeric_limits<S>::max()); }))
     fail<ValueError>(distribution, ": ", parameter, " has an element that is not positive and finite, expected ",
                      parameter, " > 0; exp or softplus of a network's output is");
-}
-
-// The sum over the event of what each number contributes; a scalar parameter means that every number is an event.
-template <class S>
-Tensor<S> sum_event(const Shape& parameters, const Tensor<S>& each) {
-  return parameters.rank() == 0 ? each : sum(each, -1);
 }
 
 // log(1 + (d / s)^2) for any finite d and s > 0, where the quotient and its square may overflow.

@@ -31,7 +31,7 @@ inline double normal_quantile(double p) {
   double z = -std::sqrt(square - std::log(square));
   for (int step = 0; step < 5; ++step) {
     const double log_cdf = math::log_ndtr(z);
-    z -= (log_cdf - log_p) * std::exp(log_cdf + 0.5 * z * z + 0.91893853320467274178);
+    z -= (log_cdf - log_p) * std::exp(log_cdf + 0.5 * z * z + half_log_two_pi);
   }
   return z;
 }
@@ -83,7 +83,7 @@ class LogNormal {
   Tensor<S> log_prob(const Tensor<S>& x) const {
     auto density = [](auto u, auto log_mean, auto log_std) {
       const auto log_u = log(maximum(u, least)), z = (log_u - log_mean) / log_std;
-      return where(u <= 0.0, -infinity, z * z * -0.5 - log_u - log(log_std) - 0.91893853320467274178);
+      return where(u <= 0.0, -infinity, z * z * -0.5 - log_u - log(log_std) - detail::half_log_two_pi);
     };
     return detail::event_sum(shape_, density, x, log_mean_, log_std_);
   }
@@ -107,7 +107,9 @@ class LogNormal {
   Tensor<S> rsample(Rng& rng) const { return placed(normal<S>(shape_, rng)); }
 
   /// The differential entropy in nats, sum of log_mean + log log_std + log(2 pi e) / 2: [..].
-  Tensor<S> entropy() const { return detail::sum_event(shape_, log_mean() + log(log_std()) + 1.41893853320467274178); }
+  Tensor<S> entropy() const {
+    return detail::event_total(shape_, log_mean() + log(log_std()) + (detail::half_log_two_pi + 0.5));
+  }
 
   static void members(auto&, auto&&) {}
 

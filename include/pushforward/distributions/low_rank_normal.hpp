@@ -52,7 +52,21 @@ class LowRankNormal {
   /// log p(x) in nats: x [.., d] -> [..], broadcast against the parameters.
   Tensor<S> log_prob(const Tensor<S>& x) const {
     const Tensor<S> from_mean = detail::difference("LowRankNormal::log_prob", x, mean_, shape_);
-    return quadratic(from_mean) * -0.5 - half_log_det() - constant();
+    return squared_distance(from_mean) * -0.5 - half_log_det() - constant();
+  }
+
+  /// log det of the covariance / 2, [..].
+  Tensor<S> half_log_det() const { return sum(log(detail::diagonal_of(inner_)), -1) + 0.5 * sum(log(noise_), -1); }
+  /// v^T covariance^-1 v for vectors v [.., d]: [..].
+  Tensor<S> squared_distance(const Tensor<S>& v) const {
+    const int batch = shape_.rank() - 1;
+    auto along = [&](const Tensor<S>& matrix) { return detail::along_batch(matrix, v.shape(), batch); };
+    const Tensor<S> columns = detail::as_columns(v, batch), inner = along(inner_);
+    const Tensor<S> projected = matmul(along(weighted_), columns, {.transpose_a = true});
+    const Tensor<S> z = solve_triangular(inner, solve_triangular(inner, projected), {.transpose = true});
+    const Tensor<S> rest = detail::from_columns(columns - matmul(along(directions_), z), v.shape());
+    const Tensor<S> squares = detail::from_columns(sum(square(z), -2, true), v.shape().with(v.rank() - 1, 1));
+    return sum(square(rest) / noise_, -1) + squeeze(squares, -1);
   }
 
   /// n draws, [n, .., d], as constants.
@@ -79,18 +93,6 @@ class LowRankNormal {
   }
 
   double constant() const { return detail::half_log_two_pi * static_cast<double>(shape_[-1]); }
-  Tensor<S> half_log_det() const { return sum(log(detail::diagonal_of(inner_)), -1) + 0.5 * sum(log(noise_), -1); }
-  // v^T covariance^-1 v for v [.., d].
-  Tensor<S> quadratic(const Tensor<S>& v) const {
-    const int batch = shape_.rank() - 1;
-    auto along = [&](const Tensor<S>& matrix) { return detail::along_batch(matrix, v.shape(), batch); };
-    const Tensor<S> columns = detail::as_columns(v, batch), inner = along(inner_);
-    const Tensor<S> projected = matmul(along(weighted_), columns, {.transpose_a = true});
-    const Tensor<S> z = solve_triangular(inner, solve_triangular(inner, projected), {.transpose = true});
-    const Tensor<S> rest = detail::from_columns(columns - matmul(along(directions_), z), v.shape());
-    const Tensor<S> squares = detail::from_columns(sum(square(z), -2, true), v.shape().with(v.rank() - 1, 1));
-    return sum(square(rest) / noise_, -1) + squeeze(squares, -1);
-  }
   Tensor<S> placed(const Shape& shape, Rng& rng) const {
     const int batch = shape_.rank() - 1;
     const Tensor<S> z = normal<S>(shape.with(shape.rank() - 1, rank()), rng), e = normal<S>(shape, rng);
@@ -105,5 +107,18 @@ class LowRankNormal {
   Shape shape_;
   Tensor<S> mean_, noise_, directions_, weighted_, inner_;
 };
+
+namespace detail {
+
+template <class S>
+struct NormalParts<LowRankNormal<S>> {
+  using Q = LowRankNormal<S>;
+  static Tensor<S> roots(const Q& q, const Shape& full) {
+    return concat({matrix_roots(q.directions(), full), diagonal_roots(sqrt(q.noise()), full)}, 0);
+  }
+  static Tensor<S> half_log_det(const Q& q, const Shape&) { return q.half_log_det(); }
+};
+
+}  // namespace detail
 
 }  // namespace pushforward

@@ -7,6 +7,7 @@
 #include <pushforward/distributions/concepts.hpp>
 #include <pushforward/distributions/event.hpp>
 #include <pushforward/distributions/fused.hpp>
+#include <pushforward/distributions/kl_divergence.hpp>
 #include <pushforward/ops/linalg.hpp>
 #include <pushforward/ops/random.hpp>
 
@@ -95,7 +96,7 @@ class MultivariateNormal {
   /// log p(x) in nats: x [.., d] -> [..], broadcast against the parameters.
   Tensor<S> log_prob(const Tensor<S>& x) const {
     const Tensor<S> from_mean = detail::difference("MultivariateNormal::log_prob", x, mean_, shape_);
-    return sum(square(whitened(from_mean)), -1) * -0.5 - half_log_det() - constant();
+    return squared_distance(from_mean) * -0.5 - half_log_det() - constant();
   }
   /// L^-1 v for vectors v [.., d].
   Tensor<S> whitened(const Tensor<S>& v) const {
@@ -103,6 +104,8 @@ class MultivariateNormal {
     const Tensor<S> columns = detail::as_columns(v, batch);
     return detail::from_columns(solve_triangular(detail::along_batch(factor_, v.shape(), batch), columns), v.shape());
   }
+  /// v^T covariance^-1 v for vectors v [.., d]: [..].
+  Tensor<S> squared_distance(const Tensor<S>& v) const { return sum(square(whitened(v)), -1); }
 
   /// n draws, [n, .., d], as constants.
   Tensor<S> sample(Index n, Rng& rng) const { return constant_draw(detail::batched(n, shape_), rng); }
@@ -147,6 +150,67 @@ class MultivariateNormal {
   Shape shape_;
   Tensor<S> mean_, factor_;
 };
+
+namespace detail {
+
+// What divergences ask of a kind of normal, for `full` [.., d] that its shape broadcasts to:
+//   roots(q, full)          vectors v [m, .., d] with sum_m v v^T = covariance
+//   half_log_det(q, full)   [..]
+template <class T>
+struct NormalParts;
+
+template <class S>
+Tensor<S> diagonal_roots(const Tensor<S>& std, const Shape& full) {
+  Shape basis = full;
+  for (int axis = 0; axis + 1 < full.rank(); ++axis) basis = basis.with(axis, 1);
+  return expand(std, full) * reshape(Tensor<S>::eye(full[-1]), basis.inserted(0, full[-1]));
+}
+template <class S>
+Tensor<S> matrix_roots(const Tensor<S>& columns, const Shape& full) {
+  std::vector<int> order(static_cast<std::size_t>(full.rank()) + 1);
+  std::iota(order.begin() + 1, order.end(), 0);
+  order[0] = full.rank();
+  return permute(expand(columns, full.inserted(full.rank(), columns.size(-1))), order);
+}
+
+template <class S>
+struct NormalParts<Normal<S>> {
+  static Tensor<S> roots(const Normal<S>& q, const Shape& full) { return diagonal_roots(q.std(), full); }
+  static Tensor<S> half_log_det(const Normal<S>& q, const Shape& full) { return sum(expand(q.log_std(), full), -1); }
+};
+template <class S>
+struct NormalParts<MultivariateNormal<S>> {
+  using Q = MultivariateNormal<S>;
+  static Tensor<S> roots(const Q& q, const Shape& full) { return matrix_roots(q.cholesky_factor(), full); }
+  static Tensor<S> half_log_det(const Q& q, const Shape&) { return q.half_log_det(); }
+};
+
+template <class T>
+concept AnyNormal = requires(const T& q, const Shape& full) {
+  NormalParts<T>::roots(q, full);
+};
+
+}  // namespace detail
+
+/// Between normals of different kinds, with covariances C:
+/// (tr C_p^-1 C_q + (m_q - m_p)^T C_p^-1 (m_q - m_p) - d + log det C_p - log det C_q) / 2.
+///
+/// Of a LowRankNormal no d x d matrix is factored. Throws ShapeError for events of different sizes.
+template <detail::AnyNormal Q, detail::AnyNormal P>
+requires std::same_as<typename Q::Scalar, typename P::Scalar> Tensor<typename Q::Scalar> kl_divergence(const Q& q,
+                                                                                                       const P& p) {
+  using S = typename Q::Scalar;
+  detail::check_events(q, p);
+  const Shape full = broadcast(q.shape(), p.shape(), "kl_divergence");
+  const Tensor<S> apart = expand(q.mean() - p.mean(), full);
+  Tensor<S> squares;
+  if constexpr (std::same_as<P, Normal<S>>)
+    squares = sum((q.variance() + square(apart)) / square(p.std()), -1);
+  else
+    squares = sum(p.squared_distance(detail::NormalParts<Q>::roots(q, full)), 0) + p.squared_distance(apart);
+  return (squares - static_cast<double>(full[-1])) * 0.5 + detail::NormalParts<P>::half_log_det(p, full) -
+         detail::NormalParts<Q>::half_log_det(q, full);
+}
 
 /// For full covariances (|L_p^-1 L_q|^2 + |L_p^-1 (m_q - m_p)|^2 - d) / 2 + log det L_p - log det L_q.
 template <class S>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pushforward/distributions/concepts.hpp>
+#include <pushforward/distributions/event.hpp>
 #include <pushforward/distributions/fused.hpp>
 #include <pushforward/nn/module.hpp>
 #include <pushforward/ops/math.hpp>
@@ -59,10 +60,10 @@ class Normal {
   Tensor<S> log_prob(const Tensor<S>& x) const {
     if (standard_ && x.rank() >= shape_.rank() && broadcast(x.shape(), shape_, "Normal::log_prob") == x.shape())
       return detail::event_sum(
-          shape_, [](auto u) { return u * u * -0.5 - half_log_2pi; }, x);
+          shape_, [](auto u) { return u * u * -0.5 - detail::half_log_two_pi; }, x);
     auto density = [limit = exponent_limit](auto u, auto mean, auto log_std) {
       const auto z = (u - mean) * exp(clamp(-log_std, -limit, limit));
-      return z * z * -0.5 - log_std - half_log_2pi;
+      return z * z * -0.5 - log_std - detail::half_log_two_pi;
     };
     return detail::event_sum(shape_, density, x, mean_, log_std_);
   }
@@ -89,13 +90,12 @@ class Normal {
   /// The differential entropy in nats, sum of log std + log(2 pi e) / 2: [..].
   Tensor<S> entropy() const {
     return detail::event_sum(
-        shape_, [](auto log_std) { return log_std + (half_log_2pi + 0.5); }, log_std());
+        shape_, [](auto log_std) { return log_std + (detail::half_log_two_pi + 0.5); }, log_std());
   }
 
   static void members(auto&, auto&&) {}
 
  private:
-  static constexpr double half_log_2pi = 0.91893853320467274178;
   static constexpr double exponent_limit = sizeof(S) == 4 ? 80.0 : 700.0;  // 0 * exp(..) stays a number within
 
   struct Given {};
@@ -109,7 +109,7 @@ class Normal {
   // log N(mean + std * noise), exact where the difference to the mean would be rounded away.
   Tensor<S> log_prob_of_noise(const Tensor<S>& noise) const {
     if (standard_) return log_prob(noise);
-    auto density = [](auto z, auto log_std) { return z * z * -0.5 - log_std - half_log_2pi; };
+    auto density = [](auto z, auto log_std) { return z * z * -0.5 - log_std - detail::half_log_two_pi; };
     return detail::event_sum(shape_, density, noise, log_std());
   }
 

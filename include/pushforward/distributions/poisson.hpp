@@ -2,7 +2,7 @@
 #pragma once
 
 #include <pushforward/distributions/concepts.hpp>
-#include <pushforward/distributions/counting.hpp>
+#include <pushforward/distributions/count_functions.hpp>
 #include <pushforward/distributions/fused.hpp>
 
 namespace pushforward {
@@ -40,14 +40,33 @@ class Poisson {
   /// sum over the event of x log rate - rate - log x! in nats: x [.., d] -> [..], -infinity at what is no count.
   ///
   /// By Loader's saddle-point form (2000), in double: nothing cancels for large counts.
-  Tensor<S> log_prob(const Tensor<S>& x) const {
-    auto value = [&](const Tensor<S>& l) {
-      return detail::in_double("Poisson::log_prob", detail::log_poisson_mass, x, l);
+  Tensor<S> log_prob(const Tensor<S>& x) const { return detail::event_total(shape(), each_log_prob(x)); }
+
+  /// P(X <= x) of each component: x [.., d] -> [.., d]; differentiable in the rate.
+  Tensor<S> cdf(const Tensor<S>& x) const {
+    auto value = [&](const Tensor<S>& l) { return detail::in_double("Poisson::cdf", detail::poisson_cdf, x, l); };
+    const Tensor<S> last = detail::last_count(x);  // counts beside which the cdf moves
+    auto rule = [last](const Tensor<S>& g, const Tensor<S>&, const Tensor<S>& l) {
+      const Poisson at = from_log_rate(l);
+      return sum_to(-g * exp(at.each_log_prob(last) + l), l.shape());
     };
-    auto rule = [x](const Tensor<S>& g, const Tensor<S>&, const Tensor<S>& l) {
-      return sum_to(g * (x - exp(l)), l.shape());
+    return primitive(value, rule, log_rate_);
+  }
+  /// The least count k of each component with P(X <= k) >= p: p [.., d] -> [.., d], NaN for a p outside of [0, 1]; a
+  /// constant.
+  Tensor<S> icdf(const Tensor<S>& p) const {
+    return detail::in_double("Poisson::icdf", detail::poisson_quantile, stop_gradient(p), stop_gradient(log_rate_));
+  }
+
+  /// The entropy in nats, summed over the event: [..]; differentiable once in the rate.
+  Tensor<S> entropy() const {
+    auto value = [](double l) { return detail::poisson_entropy(l).value; };
+    auto rule = [](const Tensor<S>& g, const Tensor<S>&, const Tensor<S>& l) {
+      auto slope = [](double at) { return detail::poisson_entropy(at).by_logit; };
+      return g * detail::constant_slope("Poisson::entropy", slope, l);
     };
-    return detail::event_total(shape(), primitive(value, rule, log_rate_));
+    auto each = [&](const Tensor<S>& l) { return detail::in_double("Poisson::entropy", value, l); };
+    return detail::event_total(shape(), primitive(each, rule, log_rate_));
   }
 
   /// n draws, [n, .., d]: by inversion below a rate of 10, by transformed rejection above (Hoermann 1993).
@@ -59,6 +78,15 @@ class Poisson {
 
  private:
   Poisson() = default;
+  Tensor<S> each_log_prob(const Tensor<S>& x) const {
+    auto value = [&](const Tensor<S>& l) {
+      return detail::in_double("Poisson::log_prob", detail::log_poisson_mass, x, l);
+    };
+    auto rule = [x](const Tensor<S>& g, const Tensor<S>&, const Tensor<S>& l) {
+      return sum_to(g * (x - exp(l)), l.shape());
+    };
+    return primitive(value, rule, log_rate_);
+  }
   Tensor<S> drawn(const Shape& shape, Rng& rng) const {
     const S* log_rate = log_rate_.data();
     return detail::draw_each<S>(shape, rng, [log_rate, n = log_rate_.size()](Index i, detail::ElementDraws& draws) {

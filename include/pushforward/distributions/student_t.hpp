@@ -45,7 +45,7 @@ class StudentT {
   Tensor<S> log_prob(const Tensor<S>& x) const {
     auto density = [](auto u, auto freedom, auto location, auto scale, auto step) {
       const auto tail = detail::log1p_squared_ratio(u - location, scale * sqrt(freedom));
-      return step - log(scale) - math::detail::half_log_2pi - (freedom + 1.0) * 0.5 * tail;
+      return step - log(scale) - detail::half_log_two_pi - (freedom + 1.0) * 0.5 * tail;
     };
     return detail::event_sum(shape_, density, x, freedom_, location_, scale_, detail::gamma_half_step(0.5 * freedom_));
   }
@@ -76,8 +76,7 @@ class StudentT {
   Tensor<S> entropy() const {
     const Tensor<S> half = 0.5 * freedom();
     const Tensor<S> spread = (half + 0.5) * (detail::gamma_half_step(half, 1) + 0.5 / half);
-    return detail::sum_event(shape_,
-                             spread + log(scale()) + math::detail::half_log_2pi - detail::gamma_half_step(half));
+    return detail::event_total(shape_, spread + log(scale()) + detail::half_log_two_pi - detail::gamma_half_step(half));
   }
 
   static void members(auto&, auto&&) {}
