@@ -4,6 +4,7 @@
 #include <pushforward/testing/check_module.hpp>
 
 #include "support/catch.hpp"
+#include "support/models.hpp"
 
 namespace pf = pushforward;
 using Catch::Approx;
@@ -14,20 +15,13 @@ namespace {
 
 constexpr double pi = 3.14159265358979323846;
 
-template <class S, class B>
-B stirred(B bijector, double size, pf::Rng& rng) {
-  pf::for_each_parameter<S>(bijector,
-                            [&](const pf::Path&, pf::Parameter<S>& p) { p = pf::normal<S>(p.shape(), rng) * size; });
-  return bijector;
-}
-
 // Calls visit(bijector) with one of each kind, on [-2, 2].
 template <class S, class Visit>
 void for_each_spline(Index d, Index bins, double size, pf::Rng& rng, const Visit& visit) {
   const pf::SplineOptions options{.bins = bins, .bound = 2};
-  visit(stirred<S>(pf::LinearSpline<S>(d, options), size, rng));
-  visit(stirred<S>(pf::QuadraticSpline<S>(d, options), size, rng));
-  visit(stirred<S>(pf::CircularSpline<S>(d, options), size, rng));
+  visit(support::stirred<S>(pf::LinearSpline<S>(d, options), 0, size, rng));
+  visit(support::stirred<S>(pf::QuadraticSpline<S>(d, options), 0, size, rng));
+  visit(support::stirred<S>(pf::CircularSpline<S>(d, options), 0, size, rng));
 }
 
 }  // namespace
@@ -76,13 +70,13 @@ TEST_CASE("linear and quadratic splines map their interval onto itself, and noth
     pf::NoGradient guard;
     CHECK(pf::exp(b.forward(grid).log_det).sum() * 4 / n == Approx(4).epsilon(1e-5));
   };
-  check(stirred<double>(pf::LinearSpline<double>(1, options), 1, rng));
-  check(stirred<double>(pf::QuadraticSpline<double>(1, options), 1, rng));
+  check(support::stirred<double>(pf::LinearSpline<double>(1, options), 0, 1, rng));
+  check(support::stirred<double>(pf::QuadraticSpline<double>(1, options), 0, 1, rng));
 }
 
 TEST_CASE("a circular spline closes: value and slope are the same on both sides of the seam, and after whole turns") {
   pf::Rng rng(4);
-  const auto b = stirred<double>(pf::CircularSpline<double>(1), 1.0, rng);
+  const auto b = support::stirred<double>(pf::CircularSpline<double>(1), 0, 1.0, rng);
   auto angle_between = [](double p, double q) { return std::abs(std::remainder(p - q, 2 * pi)); };
   const Tensor<double> x{{4, 1}, {pi - 1e-9, -pi + 1e-9, 0.7, 0.7 + 4 * pi}};
   for (const auto& y : {b.forward(x), b.inverse(x)}) {

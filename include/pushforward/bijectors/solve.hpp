@@ -24,16 +24,16 @@ ValueAndGradient<S> values_and_slopes(const F& f, const Tensor<S>& x) {
   return {stop_gradient(y), vjp(y, {at}, Tensor<S>::ones(y.shape()))[0]};
 }
 
-// Newton steps where they stay inside brackets, which shrink with every value, and are at most half as long as the step
-// before; the brackets are halved elsewhere, so that x converges whatever f looks like. All elements take as many
-// steps.
-template <class F, class S>
-Tensor<S> bracketed_root(const F& f, Tensor<S> low, Tensor<S> high) {
+// Where an increasing function passes 0, from `evaluate(x)`, its values and slopes: Newton steps where they stay inside
+// brackets, which shrink with every value, and are at most half as long as the step before; the brackets are halved
+// elsewhere, so that x converges whatever the function looks like. All elements take as many steps.
+template <class Evaluate, class S>
+Tensor<S> bracketed_root(const Evaluate& evaluate, Tensor<S> low, Tensor<S> high) {
   constexpr int most_steps = 300;
   constexpr S precision = 2 * std::numeric_limits<S>::epsilon();
   Tensor<S> x = S(0.5) * low + S(0.5) * high, last = high - low;
   for (int step = 0; step < most_steps; ++step) {
-    const ValueAndGradient<S> y = values_and_slopes(f, x);
+    const ValueAndGradient<S> y = evaluate(x);
     low = where(y.value <= 0, x, low);
     high = where(y.value >= 0, x, high);
     const Tensor<S> newton = x - y.value / y.gradient, length = abs(newton - x);
@@ -49,6 +49,24 @@ Tensor<S> bracketed_root(const F& f, Tensor<S> low, Tensor<S> high) {
   return x;
 }
 
+// x = find(p...), which solves f(x, p...) = 0 for a function f that is increasing in x, with gradients in p of every
+// order by the implicit function theorem.
+template <class Find, class F, class S, std::derived_from<Tensor<S>>... More>
+Tensor<S> implicit_root(const Find& find, const F& f, const Tensor<S>& parameter, const More&... more) {
+  auto rule = [f](const Tensor<S>& g, const Tensor<S>& root, const auto&... p) {
+    constexpr std::size_t count = sizeof...(p);
+    const bool again = recording_flag();  // whether the gradient will be differentiated
+    const FlagGuard guard(recording_flag(), true);
+    const std::array<Tensor<S>, 1 + count> at{again ? root : stop_gradient(root), (again ? p : stop_gradient(p))...};
+    const Tensor<S> slope = pull_back_recorded(f, Tensor<S>::ones(root.shape()), at)[0];
+    const auto found = pull_back_recorded(f, Tensor<S>(-g / slope), at);
+    std::array<Tensor<S>, count> result;
+    for (std::size_t i = 0; i < count; ++i) result[i] = again ? found[i + 1] : stop_gradient(found[i + 1]);
+    return result;
+  };
+  return primitive(find, std::move(rule), parameter, static_cast<const Tensor<S>&>(more)...);
+}
+
 }  // namespace detail
 
 /// The roots x of f(x, p...) = 0, elementwise, where f is strictly increasing in x: [..] -> [..].
@@ -61,22 +79,13 @@ Tensor<S> bracketed_root(const F& f, Tensor<S> low, Tensor<S> high) {
 template <class F, class S, std::derived_from<Tensor<S>>... More>
 Tensor<S> solve_increasing(const F& f, const Tensor<S>& low, const Tensor<S>& high, const Tensor<S>& parameter,
                            const More&... more) {
-  auto value = [&](const auto&... p) {
-    return detail::bracketed_root([&](const Tensor<S>& x) { return Tensor<S>(f(x, p...)); }, stop_gradient(low),
-                                  stop_gradient(high));
+  auto find = [&](const auto&... p) {
+    auto evaluate = [&](const Tensor<S>& x) {
+      return detail::values_and_slopes([&](const Tensor<S>& at) { return Tensor<S>(f(at, p...)); }, x);
+    };
+    return detail::bracketed_root(evaluate, stop_gradient(low), stop_gradient(high));
   };
-  auto rule = [f](const Tensor<S>& g, const Tensor<S>& root, const auto&... p) {
-    constexpr std::size_t count = sizeof...(p);
-    const bool again = detail::recording_flag();  // whether the gradient will be differentiated
-    const detail::FlagGuard guard(detail::recording_flag(), true);
-    const std::array<Tensor<S>, 1 + count> at{again ? root : stop_gradient(root), (again ? p : stop_gradient(p))...};
-    const Tensor<S> slope = detail::pull_back_recorded(f, Tensor<S>::ones(root.shape()), at)[0];
-    const auto found = detail::pull_back_recorded(f, Tensor<S>(-g / slope), at);
-    std::array<Tensor<S>, count> result;
-    for (std::size_t i = 0; i < count; ++i) result[i] = again ? found[i + 1] : stop_gradient(found[i + 1]);
-    return result;
-  };
-  return primitive(value, std::move(rule), parameter, static_cast<const Tensor<S>&>(more)...);
+  return detail::implicit_root(find, f, parameter, more...);
 }
 
 }  // namespace pushforward
