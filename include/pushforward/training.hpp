@@ -7,7 +7,9 @@
 #include <pushforward/training/checkpoint.hpp>
 #include <pushforward/training/clip.hpp>
 #include <pushforward/training/ema.hpp>
+#include <pushforward/training/factor_vae.hpp>
 #include <pushforward/training/fit.hpp>
+#include <pushforward/training/fit_without_data.hpp>
 #include <pushforward/training/history.hpp>
 #include <pushforward/training/interrupt.hpp>
 #include <pushforward/training/lion.hpp>

@@ -109,8 +109,10 @@ struct ConditionalObjective {
   Objective objective;
 
   template <class Model, class S>
-  Tensor<S> operator()(const Model& model, const Tensor<S>& x, const Tensor<S>& y, Rng& rng) const {
-    return evaluate_objective(objective, model.given(y), x, rng);
+  Tensor<S> operator()(const Model& model, const Tensor<S>& x, const Tensor<S>& y, Rng& rng,
+                       const ExampleMean& over = {}) const {
+    if (over.plain()) return evaluate_objective(objective, model.given(y), x, rng);
+    return evaluate_objective(objective, model.given(y), x, rng, over);
   }
   auto at(Index step, Index total) const requires requires(const Objective& o) { o.at(step, total); }
   {

@@ -56,6 +56,22 @@ class Flow {
     const WithLogDet<S> x = bijector_.forward(z.value);
     return {x.value, z.log_prob - x.log_det};
   }
+
+  /// log p(x | label) in nats: x [n, features], label [n] -> [n].
+  Tensor<S> log_prob(const Tensor<S>& x, const Tensor<Index>& label) const requires LabelledDensity<Base, S> {
+    const WithLogDet<S> z = bijector_.inverse(x);
+    return base_.log_prob(z.value, label) + z.log_det;
+  }
+  /// One draw for each label [n], as constants: [n, features].
+  Tensor<S> sample(const Tensor<Index>& label, Rng& rng) const requires LabelledDensity<Base, S> {
+    NoGradient guard;
+    return bijector_.forward(base_.sample(label, rng)).value;
+  }
+  /// P(label | x) by Bayes' rule: x [.., features] -> [.., labels].
+  Tensor<S> label_probabilities(const Tensor<S>& x) const requires LabelledDensity<Base, S> {
+    return base_.label_probabilities(bijector_.inverse(x).value);
+  }
+
   /// Sets what is initialized from data (ActNorm), once, from a batch [n, features]; `fit` calls it with the first one.
   void initialize(const Tensor<S>& batch) { detail::initialize_bijector(bijector_, batch); }
 

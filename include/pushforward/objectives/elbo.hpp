@@ -65,12 +65,36 @@ Tensor<S> path_log_prob(const Q& q, const Tensor<S>& z) {
   return with_gradient_of(sum(at.slope * z, -1), at.value);
 }
 
+// A posterior that is drawn without gradients, such as one of discrete codes, bounds but does not train.
+inline void check_not_trained() {
+  if (recording_flag())
+    fail<GradientError>(
+        "posterior draws: this posterior has no rsample, so gradients would miss it; take the bound under NoGradient, "
+        "and train with an objective that relaxes the codes");
+}
+
 // Draws z ~ q, [k, n, latent], with the log-density whose gradient is asked for.
+template <class S, class Q>
+Draws<S> posterior_draws(const Q& q, Index k, BoundGradient, Rng& rng) requires(!Reparameterized<Q, S>) {
+  check_not_trained();
+  return draw_with_log_prob<S>(q, k, rng);
+}
 template <class S, class Q>
 Draws<S> posterior_draws(const Q& q, Index k, BoundGradient gradient, Rng& rng) {
   Draws<S> z = rdraw_with_log_prob<S>(q, k, rng);
   if (gradient != BoundGradient::standard) z.log_prob = path_log_prob(q, z.value);
   return z;
+}
+
+// Draws z ~ q, [k, n, latent], or [n, latent] for one.
+template <class S, class Q>
+Tensor<S> posterior_values(const Q& q, Index k, Rng& rng) {
+  if constexpr (Reparameterized<Q, S>) {
+    return k == 1 ? q.rsample(rng) : q.rsample(k, rng);
+  } else {
+    check_not_trained();
+    return k == 1 ? q.sample(rng) : q.sample(k, rng);
+  }
 }
 
 // log p(x, z) - log q(z | x) for k draws z ~ q(z | x): [k, n].
@@ -126,7 +150,7 @@ requires LatentVariableModel<Model, S> Tensor<S> evidence_lower_bound(const Mode
   if constexpr (HasClosedKl<detail::posterior_of<Model, S>, detail::prior_of<Model>>) {
     if (options.analytic_kl && options.gradient == BoundGradient::standard) {
       const bool one = options.samples == 1;
-      const Tensor<S> z = one ? q.rsample(rng) : q.rsample(options.samples, rng);
+      const Tensor<S> z = detail::posterior_values<S>(q, options.samples, rng);
       const Tensor<S> fit = model.decode(z).log_prob(x);
       const Tensor<S> divergence = kl_divergence(q, model.prior());
       return (one ? fit : mean(fit, 0)) - (options.beta == 1.0 ? divergence : divergence * options.beta);
@@ -158,8 +182,8 @@ struct EvidenceLowerBound {
   ElboOptions options;
 
   template <class Model, class S>
-  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng) const {
-    return -mean(evidence_lower_bound(model, batch, options, rng));
+  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng, const ExampleMean& over = {}) const {
+    return -over(evidence_lower_bound(model, batch, options, rng));
   }
 };
 
@@ -177,8 +201,8 @@ struct ImportanceWeightedBound {
   IwaeOptions options;
 
   template <class Model, class S>
-  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng) const {
-    return -mean(importance_weighted_bound(model, batch, options.particles, rng, options.gradient));
+  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng, const ExampleMean& over = {}) const {
+    return -over(importance_weighted_bound(model, batch, options.particles, rng, options.gradient));
   }
 };
 

@@ -92,8 +92,8 @@ struct MultiplyImportanceWeightedBound {
   GroupedOptions options;
 
   template <class Model, class S>
-  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng) const {
-    return -mean(multiply_importance_weighted_bound(model, batch, options, rng));
+  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng, const ExampleMean& over = {}) const {
+    return -over(multiply_importance_weighted_bound(model, batch, options, rng));
   }
 };
 
@@ -105,8 +105,8 @@ struct PartiallyImportanceWeightedBound {
   GroupedOptions options;
 
   template <class Model, class S>
-  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng) const {
-    return -mean(partially_importance_weighted_bound(model, batch, options, rng));
+  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng, const ExampleMean& over = {}) const {
+    return -over(partially_importance_weighted_bound(model, batch, options, rng));
   }
 };
 
@@ -118,8 +118,8 @@ struct CombinedImportanceWeightedBound {
   CiwaeOptions options;
 
   template <class Model, class S>
-  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng) const {
-    return -mean(combined_importance_weighted_bound(model, batch, options, rng));
+  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng, const ExampleMean& over = {}) const {
+    return -over(combined_importance_weighted_bound(model, batch, options, rng));
   }
 };
 

@@ -53,12 +53,12 @@ struct CapacityElbo {
   CapacityOptions options;
 
   template <class Model, class S>
-  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng) const {
+  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng, const ExampleMean& over = {}) const {
     if (!(options.gamma >= 0) || !(options.capacity >= 0))
       fail<ValueError>("capacity_elbo: .gamma is ", options.gamma, " and .capacity is ", options.capacity,
                        ", expected 0 or more each");
     const auto parts = detail::bound_parts("capacity_elbo", model, batch, options.samples, rng);
-    return abs(mean(parts.divergence) - options.capacity) * options.gamma - mean(parts.reconstruction);
+    return abs(over(parts.divergence) - options.capacity) * options.gamma - over(parts.reconstruction);
   }
 };
 
@@ -77,7 +77,7 @@ struct FreeBits {
   FreeBitsOptions options;
 
   template <class Model, class S>
-  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng) const {
+  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng, const ExampleMean& over = {}) const {
     static_assert(
         std::is_same_v<detail::posterior_of<Model, S>, Normal<S>> && std::is_same_v<detail::prior_of<Model>, Normal<S>>,
         "pushforward: free_bits counts the divergence of each dimension of the code, so posterior and prior must be "
@@ -86,8 +86,8 @@ struct FreeBits {
     if (!(options.nats >= 0)) fail<ValueError>("free_bits: .nats is ", options.nats, ", expected 0 or more");
     const Normal<S> q = model.encode(batch);
     const Tensor<S> reconstruction = model.decode(q.rsample(options.samples, rng)).log_prob(batch);
-    const Tensor<S> divergence = mean(kl_per_dimension(q, model.prior()), 0);  // [n, latent] -> [latent]
-    return sum(maximum(divergence, static_cast<S>(options.nats))) - mean(reconstruction);
+    const Tensor<S> divergence = over.of_rows(kl_per_dimension(q, model.prior()));  // [n, latent] -> [latent]
+    return sum(maximum(divergence, static_cast<S>(options.nats))) - over(reconstruction);
   }
 };
 

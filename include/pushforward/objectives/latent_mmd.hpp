@@ -38,10 +38,14 @@ Tensor<S> kernel_values(const Tensor<S>& squares, LatentKernel kernel, double sc
   return total;
 }
 
-// The mean over pairs i != j.
+// The mean over pairs i != j, of weight w_i w_j.
 template <class S>
-Tensor<S> mean_of_pairs(const Tensor<S>& values) {
+Tensor<S> mean_of_pairs(const Tensor<S>& values, const ExampleMean& over = {}) {
   const Index n = values.size(0);
+  if (!over.plain()) {
+    const Tensor<S> w = over.shares<S>(), pairs = unsqueeze(w, 1) * w * (1 - Tensor<S>::eye(n));
+    return sum(values * pairs) / sum(pairs);
+  }
   const auto pairs = static_cast<double>(n * (n - 1));
   return sum(values * (1 - Tensor<S>::eye(n))) / pairs;
 }
@@ -49,11 +53,13 @@ Tensor<S> mean_of_pairs(const Tensor<S>& values) {
 }  // namespace detail
 
 /// The squared maximum mean discrepancy of rows a [n, d] and b [m, d] by its unbiased estimator, differentiable: one
-/// number, around 0 (and then often below) for equal distributions (Gretton et al. 2012, eq. 3).
+/// number, around 0 (and then often below) for equal distributions (Gretton et al. 2012, eq. 3). `over` may hold
+/// weights of the rows of a; a pair of rows has the weight w_i w_j.
 ///
 /// `mmd` of the metrics is the one for reports. Throws ShapeError for fewer than 2 rows, ValueError.
 template <class S>
-Tensor<S> latent_mmd(const Tensor<S>& a, const Tensor<S>& b, const LatentMmdOptions& options = {}) {
+Tensor<S> latent_mmd(const Tensor<S>& a, const Tensor<S>& b, const LatentMmdOptions& options = {},
+                     const ExampleMean& over = {}) {
   if (a.rank() != 2 || b.rank() != 2 || a.size(1) != b.size(1) || a.size(0) < 2 || b.size(0) < 2)
     fail<ShapeError>("latent_mmd: got rows of shapes ", a.shape(), " and ", b.shape(),
                      ", expected [n, d] and [m, d] with at least 2 rows; a last batch of one needs .drop_last");
@@ -63,7 +69,9 @@ Tensor<S> latent_mmd(const Tensor<S>& a, const Tensor<S>& b, const LatentMmdOpti
   auto kernel = [&](const Tensor<S>& u, const Tensor<S>& v) {
     return detail::kernel_values(detail::squared_distances(u, v), options.kernel, scale);
   };
-  return detail::mean_of_pairs(kernel(a, a)) + detail::mean_of_pairs(kernel(b, b)) - mean(kernel(a, b)) * 2;
+  const Tensor<S> across = kernel(a, b);
+  return detail::mean_of_pairs(kernel(a, a), over) + detail::mean_of_pairs(kernel(b, b)) -
+         (over.plain() ? mean(across) : over(mean(across, 1))) * 2;
 }
 
 /// Weights of the InfoVAE.
@@ -79,7 +87,7 @@ struct InfoVae {
   InfoVaeOptions options;
 
   template <class Model, class S>
-  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng) const {
+  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng, const ExampleMean& over = {}) const {
     if (options.samples < 1) fail<ValueError>("info_vae: .samples is ", options.samples, ", expected at least 1");
     const double weight = options.alpha + options.lambda - 1;
     if (!(weight >= 0) || !(options.alpha <= 1))
@@ -88,18 +96,20 @@ struct InfoVae {
     const auto q = model.encode(batch);
     const Draws<S> z = detail::rdraw_with_log_prob<S>(q, options.samples, rng);
     const Tensor<S> codes = select(z.value, 0, 0);
-    Tensor<S> loss = latent_mmd(codes, model.prior().sample(codes.size(0), rng), options.mmd) * weight -
-                     mean(model.decode(z.value).log_prob(batch));
+    Tensor<S> loss = latent_mmd(codes, model.prior().sample(codes.size(0), rng), options.mmd, over) * weight -
+                     over(model.decode(z.value).log_prob(batch));
     if (options.alpha == 1) return loss;
     if constexpr (HasClosedKl<detail::posterior_of<Model, S>, detail::prior_of<Model>>)
-      return loss + mean(kl_divergence(q, model.prior())) * (1 - options.alpha);
+      return loss + over(kl_divergence(q, model.prior())) * (1 - options.alpha);
     else
-      return loss + mean(z.log_prob - model.prior().log_prob(z.value)) * (1 - options.alpha);
+      return loss + over(z.log_prob - model.prior().log_prob(z.value)) * (1 - options.alpha);
   }
 };
 
 /// The objective of the InfoVAE (Zhao et al. 2017, eq. 6), its divergence of all codes an MMD: - E_q[log p(x | z)] +
 /// (1 - alpha) KL(q(z | x) || p(z)) + (alpha + lambda - 1) MMD(q(z), p(z)). With alpha = 1 the MMD-VAE.
+/// Under `weighted` the discrepancy is that of pairs i != j with weights w_i w_j: an example of weight 2 is not quite
+/// two of it, which would pair with each other.
 inline InfoVae info_vae(const InfoVaeOptions& options = {}) { return {options}; }
 
 /// Weight of the Wasserstein autoencoder.
@@ -114,17 +124,18 @@ struct WaeMmd {
   WaeOptions options;
 
   template <class Model, class S>
-  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng) const {
+  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng, const ExampleMean& over = {}) const {
     if (!(options.lambda >= 0)) fail<ValueError>("wae_mmd: .lambda is ", options.lambda, ", expected 0 or more");
     const auto q = model.encode(batch);
     const Tensor<S> codes = options.deterministic ? q.mean() : select(q.rsample(1, rng), 0, 0);
-    return latent_mmd(codes, model.prior().sample(codes.size(0), rng), options.mmd) * options.lambda -
-           mean(model.decode(codes).log_prob(batch));
+    return latent_mmd(codes, model.prior().sample(codes.size(0), rng), options.mmd, over) * options.lambda -
+           over(model.decode(codes).log_prob(batch));
   }
 };
 
 /// The objective of the Wasserstein autoencoder with MMD penalty (Tolstikhin et al. 2018, alg. 2); the cost of a
 /// reconstruction is -log p(x | z), for a Normal of fixed std the squared distance up to scale and a constant.
+/// Under `weighted` see info_vae.
 inline WaeMmd wae_mmd(const WaeOptions& options = {}) { return {options}; }
 
 }  // namespace pushforward

@@ -14,11 +14,22 @@ namespace pushforward {
 struct MaximumLikelihood {
   template <class Model, class Batch>
   requires requires(const Model& model, const Batch& batch) { model.log_prob(batch); }
-  auto operator()(const Model& model, const Batch& batch) const { return -mean(model.log_prob(batch)); }
+  auto operator()(const Model& model, const Batch& batch, const ExampleMean& over = {}) const {
+    return -over(model.log_prob(batch));
+  }
   /// For a density that draws while it scores (dequantization noise, say): `log_prob(x, rng)`.
   template <class Model, class Batch>
   requires requires(const Model& model, const Batch& batch, Rng& rng) { model.log_prob(batch, rng); }
-  auto operator()(const Model& model, const Batch& batch, Rng& rng) const { return -mean(model.log_prob(batch, rng)); }
+  auto operator()(const Model& model, const Batch& batch, Rng& rng, const ExampleMean& over = {}) const {
+    return -over(model.log_prob(batch, rng));
+  }
+  /// For a conditional density, `log_prob(x, given)`: `fit(flow, std::tuple(x, labels), mle, ..)`.
+  template <class Model, class S, class Given>
+  requires requires(const Model& model, const Tensor<S>& x, const Tensor<Given>& given) { model.log_prob(x, given); }
+  auto operator()(const Model& model, const Tensor<S>& x, const Tensor<Given>& given,
+                  const ExampleMean& over = {}) const {
+    return -over(model.log_prob(x, given));
+  }
 };
 
 /// The objective `fit(flow, data, mle, ...)`: - mean of log p(x), in nats per example.
@@ -50,8 +61,8 @@ struct MaximumAPosteriori {
   Index examples = 1;
 
   template <class Model, class Batch>
-  auto operator()(const Model& model, const Batch& batch, Rng& rng) const {
-    const auto loss = evaluate_objective(mle, model, batch, rng);
+  auto operator()(const Model& model, const Batch& batch, Rng& rng, const ExampleMean& over = {}) const {
+    const auto loss = evaluate_objective(mle, model, batch, rng, over);
     using S = typename std::remove_cvref_t<decltype(loss)>::Scalar;
     const double share = 1.0 / static_cast<double>(examples);
     if constexpr (std::is_same_v<LogPrior, NormalPrior>)

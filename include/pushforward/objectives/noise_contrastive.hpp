@@ -31,7 +31,7 @@ struct NoiseContrastiveEstimation {
 
   template <class Model, class S>
   requires SelfNormalized<Model, S> Tensor<S>
-  operator()(Model& model, const Tensor<S>& batch, Rng& rng) const {
+  operator()(Model& model, const Tensor<S>& batch, Rng& rng, const ExampleMean& over = {}) const {
     if (options.ratio < 1)
       fail<ValueError>("noise_contrastive_estimation: .ratio is ", options.ratio, ", expected at least 1");
     if constexpr (!std::is_const_v<Model>)
@@ -46,7 +46,8 @@ struct NoiseContrastiveEstimation {
     const Tensor<S> logit = model.unnormalized_log_prob(x) - model.log_partition() - log_noise;
     // -log sigmoid(u) = softplus(-u) for data, -log(1 - sigmoid(u)) = softplus(u) for noise
     const Tensor<S> sign = Tensor<S>::generate({x.size(0)}, [&](Index i) { return i < n ? S(-1) : S(1); });
-    return sum(softplus(sign * logit)) / static_cast<double>(n);
+    const Tensor<S> each = softplus(sign * logit);
+    return over(slice(each, 0, 0, n)) + sum(slice(each, 0, n, each.size())) / static_cast<double>(n);
   }
 };
 

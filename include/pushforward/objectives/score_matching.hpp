@@ -69,12 +69,12 @@ struct DenoisingScoreMatching {
   DenoisingScoreMatchingOptions options;
 
   template <class Model, class S>
-  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng) const {
+  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng, const ExampleMean& over = {}) const {
     if (!(options.noise > 0))
       fail<ValueError>("denoising_score_matching: .noise is ", options.noise, ", expected a positive number");
     const Tensor<S> noise = normal<S>(batch.shape(), rng);
     const Tensor<S> slope = score(model, batch + options.noise * noise);
-    return 0.5 * mean(sum(square(options.noise * slope + noise), -1));
+    return 0.5 * over(sum(square(options.noise * slope + noise), -1));
   }
 };
 
@@ -92,7 +92,7 @@ inline DenoisingScoreMatching denoising_score_matching(const DenoisingScoreMatch
 /// What `score_matching` is.
 struct ScoreMatching {
   template <class Model, class S>
-  Tensor<S> operator()(const Model& model, const Tensor<S>& batch) const {
+  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, const ExampleMean& over = {}) const {
     if (batch.rank() != 2) fail<ShapeError>("score_matching: batch of shape ", batch.shape(), ", expected [n, d]");
     return detail::recorded_loss([&] {
       const Tensor<S> x = variable(batch), slope = score(model, x);
@@ -101,7 +101,7 @@ struct ScoreMatching {
         const Tensor<S> unit = Tensor<S>::generate(x.shape(), [&](Index j) { return S(j % x.size(1) == i); });
         total = total + sum(unit * vjp(slope, {x}, unit, {.create_graph = true})[0], 1);
       }
-      return mean(total);
+      return over(total);
     });
   }
 };
@@ -124,16 +124,16 @@ struct SlicedScoreMatching {
   SlicedScoreMatchingOptions options;
 
   template <class Model, class S>
-  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng) const {
+  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng, const ExampleMean& over = {}) const {
     if (options.projections < 1)
       fail<ValueError>("sliced_score_matching: .projections is ", options.projections, ", expected at least 1");
     return detail::recorded_loss([&] {
       const Tensor<S> x = variable(batch), slope = score(model, x);
-      Tensor<S> total = 0.5 * mean(sum(square(slope), -1));
+      Tensor<S> total = 0.5 * over(sum(square(slope), -1));
       for (Index i = 0; i < options.projections; ++i) {
         const Tensor<S> v = normal<S>(x.shape(), rng);
         const Tensor<S> along = sum(v * vjp(slope, {x}, v, {.create_graph = true})[0], -1);
-        total = total + mean(along) / static_cast<double>(options.projections);
+        total = total + over(along) / static_cast<double>(options.projections);
       }
       return total;
     });
