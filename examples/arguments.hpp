@@ -1,6 +1,7 @@
 // What all examples share: their arguments, their last line, and a main() that explains errors.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -8,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <pushforward/pushforward.hpp>
@@ -16,6 +18,14 @@ namespace examples {
 
 namespace pf = pushforward;
 
+/// An argument that one example has beside those of all.
+struct Extra {
+  const char* name;    ///< "--particles"
+  const char* value;   ///< what stands for its value in --help: "K"
+  std::string text;    ///< what it does
+  const char* preset;  ///< its value if it is not given
+};
+
 /// What an example is, for --help.
 struct About {
   const char* name;
@@ -23,6 +33,7 @@ struct About {
   pf::Index epochs;                                         ///< trained by default
   const char* data = "not needed here: the data is drawn";  ///< what --data is for
   const char* quick = nullptr;                              ///< what --quick does, where there is a short form
+  std::vector<Extra> extras = {};                           ///< arguments of its own
 };
 
 /// A value of the `result:` line: a number, or a word without spaces.
@@ -49,6 +60,7 @@ class Arguments {
 
   /// Throws ValueError for an argument that is unknown or ill-formed.
   Arguments(const About& about, int count, const char* const* given) : epochs(about.epochs) {
+    for (const Extra& extra : about.extras) extras_.emplace_back(extra.name, extra.preset);
     const std::vector<std::string_view> words(given + 1, given + count);
     for (std::size_t i = 0; i < words.size(); ++i) {
       const std::size_t equals = words[i].find('=');
@@ -76,10 +88,37 @@ class Arguments {
         data = folder(name, value());
       else if (name == "--threads")
         pf::set_num_threads(static_cast<int>(std::min<pf::Index>(whole(name, value(), 1), 1024)));
+      else if (std::string* extra = find(name))
+        *extra = value();
       else
         pf::fail<pf::ValueError>("there is no argument ", name,
                                  "; there are --help --seed --out --epochs --data --threads");
     }
+  }
+
+  /// The value of an argument of About::extras, and as a whole number from `least` on. Throws ValueError.
+  const std::string& word(std::string_view name) const {
+    for (const auto& [known, value] : extras_)
+      if (known == name) return value;
+    pf::fail<pf::ValueError>("the example names no argument ", name);
+  }
+  pf::Index number(std::string_view name, pf::Index least = 1) const { return whole(name, word(name), least); }
+
+  /// Those of `all`, each with a name, that an argument of About::extras lists: "maf,nice", or "all". Throws ValueError
+  /// for a name that is not there.
+  template <class Thing>
+  std::vector<Thing> chosen(std::string_view name, const std::vector<Thing>& all) const {
+    const std::string& asked = word(name);
+    if (asked == "all") return all;
+    std::vector<Thing> some;
+    for (std::size_t begin = 0, end = 0; begin <= asked.size(); begin = end + 1) {
+      end = std::min(asked.find(',', begin), asked.size());
+      const std::string_view one = std::string_view(asked).substr(begin, end - begin);
+      const auto found = std::find_if(all.begin(), all.end(), [&](const Thing& thing) { return thing.name == one; });
+      if (found == all.end()) pf::fail<pf::ValueError>(name, ": there is no '", one, "'; see --help");
+      some.push_back(*found);
+    }
+    return some;
   }
 
   /// Saves a figure in the folder --out.
@@ -89,9 +128,9 @@ class Arguments {
   }
   double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
   /// Prints the last line, for scripts: `result: key=value ... seconds=.. epochs=.. seed=..`.
-  void result(std::initializer_list<std::pair<const char*, Value>> values) const {
+  void result(const std::vector<std::pair<std::string, Value>>& values) const {
     std::printf("result:");
-    for (const auto& [key, value] : values) std::printf(" %s=%s", key, value.text.c_str());
+    for (const auto& [key, value] : values) std::printf(" %s=%s", key.c_str(), value.text.c_str());
     std::printf(" seconds=%.1f epochs=%lld seed=%llu\n", seconds(), static_cast<long long>(epochs),
                 static_cast<unsigned long long>(seed));
   }
@@ -109,11 +148,23 @@ class Arguments {
     return text;
   }
 
+  std::string* find(std::string_view name) {
+    for (auto& [known, value] : extras_)
+      if (known == name) return &value;
+    return nullptr;
+  }
+
+  std::vector<std::pair<std::string, std::string>> extras_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
 inline void print_help(const About& about) {
-  const std::string quick = about.quick ? std::string("  --quick      ") + about.quick + "\n" : "";
+  std::string more = about.quick ? std::string("  --quick      ") + about.quick + "\n" : "";
+  for (const Extra& extra : about.extras) {
+    std::string head = std::string("  ") + extra.name + " " + extra.value + " ";
+    head.resize(std::max<std::size_t>(head.size(), 15), ' ');
+    more += head + extra.text + " (default: " + extra.preset + ")\n";
+  }
   std::printf(
       "%s: %s\n\n"
       "Usage: %s [argument ...]\n"
@@ -125,7 +176,7 @@ inline void print_help(const About& about) {
       "%s"
       "  --help       this text\n\n"
       "The last line printed is for scripts: result: key=value ...\n",
-      about.name, about.text, about.name, static_cast<long long>(about.epochs), about.data, quick.c_str());
+      about.name, about.text, about.name, static_cast<long long>(about.epochs), about.data, more.c_str());
 }
 
 /// The main() of an example: calls `example(arguments)`, and prints what went wrong if something does.

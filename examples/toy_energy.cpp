@@ -2,25 +2,11 @@
 #include <functional>
 
 #include "arguments.hpp"
+#include "toys.hpp"
 
 namespace pf = pushforward;
 
 using Energy = pf::EnergyModel<pf::Mlp<>>;
-
-/// A density of the plane that is known exactly, its type erased.
-struct Toy {
-  const char* name;
-  double extent;  // of the picture
-  std::function<pf::Tensor<>(pf::Index, pf::Rng&)> sample;
-  std::function<pf::Tensor<>(const pf::Tensor<>&)> log_prob;
-
-  template <class Density>
-  Toy(const char* title, double half_width, const Density& density)
-      : name(title),
-        extent(half_width),
-        sample([=](pf::Index n, pf::Rng& rng) { return density.sample(n, rng); }),
-        log_prob([=](const pf::Tensor<>& x) { return density.log_prob(x); }) {}
-};
 
 /// A way to train an energy model.
 struct Method {
@@ -48,9 +34,9 @@ const Method methods[] = {
      }}};
 
 void toy_energy(const examples::Arguments& arguments) {
-  const std::vector<Toy> toys{{"8 gaussians", 4.5, pf::data::EightGaussians()},
-                              {"pinwheel", 4, pf::data::Pinwheel()},
-                              {"rings", 4.5, pf::data::Rings()}};
+  const std::vector<examples::Toy> toys{{"8 gaussians", 4.5, pf::data::EightGaussians()},
+                                        {"pinwheel", 4, pf::data::Pinwheel()},
+                                        {"rings", 4.5, pf::data::Rings()}};
   pf::plot::Figure figure({.rows = 3,
                            .columns = 4,
                            .row_titles = {"8 gaussians", "pinwheel", "rings"},
@@ -60,7 +46,7 @@ void toy_energy(const examples::Arguments& arguments) {
       "                                        nats per point      log Z\n"
       "                                       learned     true     grid   annealing\n");
   for (pf::Index row = 0; row < 3; ++row) {
-    const Toy& toy = toys[static_cast<std::size_t>(row)];
+    const examples::Toy& toy = toys[static_cast<std::size_t>(row)];
     const pf::plot::Range range{-toy.extent, toy.extent};
     pf::Rng rng(arguments.seed);
     const pf::Tensor<> train = toy.sample(20'000, rng), test = toy.sample(10'000, rng);  // [n, 2]
@@ -84,8 +70,8 @@ void toy_energy(const examples::Arguments& arguments) {
       model.set_log_partition(log_z);
 
       const double nats = pf::log_likelihood(model, test, rng).value.mean(), true_nats = toy.log_prob(test).mean();
-      std::printf("%-12s %-24s %8.4f %8.4f %8.4f %8.4f +- %.4f\n", toy.name, method.name, nats, true_nats, log_z,
-                  annealed.value, annealed.standard_error);
+      std::printf("%-12s %-24s %8.4f %8.4f %8.4f %8.4f +- %.4f\n", toy.name.c_str(), method.name, nats, true_nats,
+                  log_z, annealed.value, annealed.standard_error);
       gap = std::max(gap, true_nats - nats);
       difference = std::max(difference, std::abs(annealed.value - log_z));
       figure.density(row, column, [&](const pf::Tensor<>& x) { return model.unnormalized_log_prob(x); },
