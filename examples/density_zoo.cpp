@@ -35,17 +35,6 @@ Kind kind(const char* name, const char* title, double share, Make make, double l
           }};
 }
 
-/// Autoregressive layers of rational-quadratic splines (Durkan et al. 2019, RQ-NSF (AR)).
-pf::Flow<pf::Normal<>> spline_autoregressive(pf::Index layers, const pf::SplineOptions& spline, pf::Rng& rng) {
-  pf::Chain<float> chain;
-  for (pf::Index i = 0; i < layers; ++i) {
-    if (i > 0) chain.append(pf::Reverse());
-    pf::MaskedMlp<> net({.features = 2, .outputs = pf::spline_numbers(spline), .hidden = {64, 64}}, rng);
-    chain.append(pf::SplineAutoregressive(std::move(net), 2, spline));
-  }
-  return {pf::standard_normal(2), std::move(chain)};
-}
-
 constexpr auto smooth = pf::Activation::tanh;
 
 const std::vector<Kind> kinds{
@@ -77,7 +66,13 @@ const std::vector<Kind> kinds{
     kind("spline", "spline couplings", 1,
          [](pf::Rng& rng) { return pf::neural_spline_flow({.features = 2, .layers = 4, .bins = 24}, rng); }),
     kind(
-        "spline_maf", "spline MAF", 1, [](pf::Rng& rng) { return spline_autoregressive(3, {.bins = 24}, rng); }, 6e-3),
+        "spline_maf", "spline MAF", 1,
+        [](pf::Rng& rng) {
+          return pf::masked_autoregressive_flow(
+              {.features = 2, .layers = 3, .map = pf::AutoregressiveMap::rational_quadratic, .spline = {.bins = 24}},
+              rng);
+        },
+        6e-3),
 };
 
 template <class Thing>

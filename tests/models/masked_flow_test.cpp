@@ -1,4 +1,5 @@
 #include <pushforward/distributions/mixture.hpp>
+#include <pushforward/models/inverse_masked_flow.hpp>
 #include <pushforward/models/masked_flow.hpp>
 #include <pushforward/objectives/likelihood.hpp>
 #include <pushforward/testing/check_bijector.hpp>
@@ -51,6 +52,27 @@ TEST_CASE("an autoregressive flow inverts, and draws come with the log-density o
     pf::Rng a(5), b(5);
     CHECK(pf::max(pf::abs(flow.sample(20, a) - flow.rsample(20, b))).item() < 1e-9);
   }
+}
+
+TEST_CASE("an autoregressive flow of splines is a density that its draws follow") {
+  pf::Rng rng(12);
+  auto flow = pf::masked_autoregressive_flow<double>({.features = 2,
+                                                      .layers = 2,
+                                                      .hidden = {12},
+                                                      .map = pf::AutoregressiveMap::rational_quadratic,
+                                                      .spline = {.bins = 6, .bound = 4}},
+                                                     rng);
+  pf::for_each_parameter<double>(flow, [&](const pf::Path&, pf::Parameter<double>& p) {
+    p = p.tensor() + pf::normal<double>(p.shape(), rng) * 0.1;  // sharper ones are hard to integrate
+  });
+  CHECK_NOTHROW(pf::testing::check_bijector(flow.bijector(), pf::normal<double>({3, 2}, rng) * 2));
+  const auto drawn_fast = pf::inverse_autoregressive_flow<double>(
+      {.features = 3, .layers = 2, .hidden = {12}, .map = pf::AutoregressiveMap::rational_quadratic}, rng);
+  CHECK_NOTHROW(pf::testing::check_bijector(drawn_fast.bijector(), pf::normal<double>({3, 3}, rng) * 2));
+  CHECK_NOTHROW(pf::testing::check_distribution(flow, rng));
+  CHECK_THROWS_AS(pf::masked_autoregressive_flow(
+                      {.features = 2, .map = pf::AutoregressiveMap::rational_quadratic, .spline = {.bins = 1}}, rng),
+                  pf::ValueError);
 }
 
 TEST_CASE("the log-density of an autoregressive flow has gradients of order 2 in the data") {

@@ -9,6 +9,12 @@
 
 namespace pushforward {
 
+/// What an autoregressive layer does with a number.
+enum class AutoregressiveMap {
+  affine,             ///< scales and shifts it
+  rational_quadratic  ///< puts it through a spline
+};
+
 /// y_i = f_i(x_i) with a rational-quadratic spline f_i whose raw numbers are functions of y_0 .. y_(i-1) (Durkan et al.
 /// 2019, RQ-NSF (AR)).
 ///

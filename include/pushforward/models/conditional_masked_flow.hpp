@@ -10,12 +10,6 @@
 
 namespace pushforward {
 
-/// What an autoregressive layer does with a number.
-enum class AutoregressiveMap {
-  affine,             ///< scales and shifts it
-  rational_quadratic  ///< puts it through a spline
-};
-
 /// How `conditional_masked_autoregressive_flow` builds a flow.
 struct ConditionalMaskedAutoregressiveFlowOptions {
   Index features = 0;                        ///< numbers per event, at least 1

@@ -9,20 +9,12 @@ namespace pushforward {
 /// log-densities with `sample_and_log_prob`, take one pass per layer; scores of other data take a pass in `features`
 /// steps. It is the flow to draw from in variational inference.
 ///
-/// Each layer is an Inverse of a MaskedAutoregressive, the order of the numbers reversed from one to the next. Throws
-/// ValueError for fewer than two features or no layers.
+/// Each layer is an Inverse of a MaskedAutoregressive or SplineAutoregressive, the order of the numbers reversed from
+/// one to the next. Throws ValueError for fewer than two features or no layers.
 template <class S = float, class Base>
 Flow<Base, Chain<S>> inverse_autoregressive_flow(const MaskedAutoregressiveFlowOptions& options, Base base, Rng& rng) {
-  const Index d = options.features;
-  detail::check_flow("inverse_autoregressive_flow", d, options.layers);
-  Chain<S> chain;
-  for (Index i = 0; i < options.layers; ++i) {
-    if (i > 0) chain.append(Reverse());
-    MaskedMlp<S> net({.features = d, .outputs = 2, .hidden = options.hidden, .activation = options.activation}, rng);
-    chain.append(Inverse(MaskedAutoregressive(std::move(net), d, {.max_log_scale = options.max_log_scale})));
-    if (options.act_norm) chain.append(ActNorm<S>(d));
-  }
-  return {std::move(base), std::move(chain)};
+  const auto inverted = [](auto bijector) { return Inverse(std::move(bijector)); };
+  return {std::move(base), detail::autoregressive_chain<S>("inverse_autoregressive_flow", options, inverted, rng)};
 }
 /// The same on a standard normal base:
 /// `inverse_autoregressive_flow({.features = 16, .layers = 5, .hidden = {128, 128}}, rng)`.
