@@ -1,7 +1,9 @@
-// Single operations against the limits of the machine, measured in the same run: matrix products against the peak of
-// multiply-adds, elementwise functions and reductions against the bandwidth of the memory they fit in.
+// Single operations against the limits of the machine, measured in the same run: matrix products and convolutions
+// against the peak of multiply-adds, elementwise functions and reductions against the bandwidth of the memory they fit
+// in.
 #include <cstring>
 
+#include <pushforward/ops/convolution.hpp>
 #include <pushforward/ops/matmul.hpp>
 #include <pushforward/ops/random.hpp>
 #include <pushforward/ops/reductions.hpp>
@@ -34,6 +36,44 @@ constexpr Product products[] = {{"flow hidden forward", 512, 64, 64, nt},
                                 {"sampling hidden", 10000, 128, 128, nt},
                                 {"one row", 1, 384, 128, nt},
                                 {"cube", 1024, 1024, 1024, nn}};
+
+// A convolution [images, in, side, side] -> [images, out, ..], as the workloads of images have them; or the transpose
+// of one, whose input is the small side.
+struct Convolution {
+  const char* name;
+  Index images, in, out, side, height, width;  // channels, of the image, of the kernel
+  Index stride = 1;
+  pf::Padding2 padding = 1;
+  bool transposed = false;
+};
+
+constexpr Convolution convolutions[] = {{"ddpm first", 32, 1, 32, 28, 3, 3},
+                                        {"ddpm 28", 32, 32, 32, 28, 3, 3},
+                                        {"ddpm 28 up", 32, 64, 64, 28, 3, 3},
+                                        {"ddpm 28 joined", 32, 96, 32, 28, 3, 3},
+                                        {"ddpm 28 down", 32, 32, 32, 28, 3, 3, 2},
+                                        {"ddpm 14", 32, 64, 64, 14, 3, 3},
+                                        {"ddpm 14 down", 32, 64, 64, 14, 3, 3, 2},
+                                        {"ddpm 7", 32, 64, 64, 7, 3, 3},
+                                        {"ddpm 7 joined", 32, 128, 64, 7, 3, 3},
+                                        {"ddpm 7 attention", 32, 64, 192, 7, 1, 1, 1, 0},
+                                        {"ddpm last", 32, 32, 1, 28, 3, 3},
+                                        {"pixelcnn first", 32, 1, 64, 28, 3, 7, 1, {3, -1, 3, 3}},
+                                        {"pixelcnn vertical", 32, 32, 64, 28, 2, 3, 1, {1, 0, 1, 1}},
+                                        {"pixelcnn horizontal", 32, 32, 64, 28, 1, 2, 1, {0, 0, 1, 0}},
+                                        {"pixelcnn joint", 32, 64, 64, 28, 1, 1, 1, 0},
+                                        {"pixelcnn output", 32, 32, 32, 28, 1, 1, 1, 0},
+                                        {"vqvae first", 64, 1, 32, 28, 4, 4, 2},
+                                        {"vqvae down", 64, 32, 64, 14, 4, 4, 2},
+                                        {"vqvae residual", 64, 64, 32, 7, 3, 3},
+                                        {"vqvae residual out", 64, 32, 64, 7, 1, 1, 1, 0},
+                                        {"vqvae up", 64, 64, 32, 7, 4, 4, 2, 1, true},
+                                        {"vqvae last", 64, 32, 1, 14, 4, 4, 2, 1, true},
+                                        {"glow first", 16, 2, 64, 16, 3, 3},
+                                        {"glow hidden", 16, 64, 64, 16, 1, 1, 1, 0},
+                                        {"glow last", 16, 64, 4, 16, 3, 3},
+                                        {"glow deep first", 16, 4, 64, 8, 3, 3},
+                                        {"glow deep last", 16, 64, 8, 8, 3, 3}};
 
 void line(const char* kind, const char* name, const char* shape, int threads, double time, const char* unit,
           double value, double limit) {
@@ -74,6 +114,37 @@ void measure_products(const benchmark::Settings& settings) {
   }
 }
 
+void measure_convolutions(const benchmark::Settings& settings) {
+  namespace inner = pf::detail;
+  pf::Rng rng(0);
+  const double peak = benchmark::peak_flops() * settings.threads;
+  const Tensor<> none;
+  for (const Convolution& c : convolutions) {
+    const Tensor<> x = pf::normal({c.images, c.in, c.side, c.side}, rng);
+    const Tensor<> w = c.transposed ? pf::normal({c.in, c.out, c.height, c.width}, rng)
+                                    : pf::normal({c.out, c.in, c.height, c.width}, rng);
+    const auto geometry =
+        c.transposed ? inner::conv_transposed_geometry("limits", x, w, none, {.stride = c.stride, .padding = c.padding})
+                     : inner::conv_geometry("limits", x, w, none, {.stride = c.stride, .padding = c.padding});
+    const auto convolve = [&](const Tensor<>& a) { return inner::conv_values(a, w, none, geometry, false); };
+    const auto transpose = [&](const Tensor<>& a) { return inner::conv_transpose_values(a, w, none, geometry, false); };
+    const Tensor<> y = c.transposed ? transpose(x) : convolve(x), &large = c.transposed ? y : x,
+                   &small = c.transposed ? x : y;
+    char shape[64];
+    std::snprintf(shape, sizeof shape, "%tdx%tdx%tdx%td to %td by %tdx%td/%td%s", c.images, c.in, c.side, c.side, c.out,
+                  c.height, c.width, c.stride, c.transposed ? " transposed" : "");
+    const double flops =
+        2.0 * static_cast<double>(w.size()) * static_cast<double>(c.images * small.size(2) * small.size(3));
+    const auto report = [&](const char* kind, const auto& f) {
+      const benchmark::Timing t = benchmark::measure([&] { f(); }, settings.seconds);
+      line(kind, c.name, shape, settings.threads, t.median, "gflops", flops / t.median / 1e9, peak / 1e9);
+    };
+    report("convolution", [&] { return c.transposed ? transpose(x) : convolve(x); });
+    report("convolution to input", [&] { return c.transposed ? convolve(y) : transpose(y); });
+    report("convolution to weight", [&] { return inner::conv_weight_values(large, small, geometry); });
+  }
+}
+
 void measure_passes(const benchmark::Settings& settings, Index rows, Index columns) {
   pf::Rng rng(0);
   const Tensor<> x = pf::normal({rows, columns}, rng), y = pf::normal({rows, columns}, rng),
@@ -110,6 +181,7 @@ int main(int argc, char** argv) {
   }
   pf::set_num_threads(settings.threads);
   measure_products(settings);
+  measure_convolutions(settings);
   measure_passes(settings, 256, 128);
   measure_passes(settings, 1000, 784);
   return 0;

@@ -3,8 +3,11 @@
 
 #include <pushforward/ops/arithmetic.hpp>
 #include <pushforward/ops/assignment.hpp>
+#include <pushforward/ops/attention.hpp>
 #include <pushforward/ops/cast.hpp>
+#include <pushforward/ops/convolution.hpp>
 #include <pushforward/ops/elementwise.hpp>
+#include <pushforward/ops/images.hpp>
 #include <pushforward/ops/indexing.hpp>
 #include <pushforward/ops/linalg.hpp>
 #include <pushforward/ops/linear_combination.hpp>
@@ -12,4 +15,5 @@
 #include <pushforward/ops/matmul.hpp>
 #include <pushforward/ops/random.hpp>
 #include <pushforward/ops/reductions.hpp>
+#include <pushforward/ops/rotary.hpp>
 #include <pushforward/ops/shape_ops.hpp>

@@ -38,6 +38,28 @@ struct GemmTile {
   bool relu;
 };
 
+/// Where a number, and those after it, are read and stand in a line.
+struct GemmMove {
+  Index from, to;
+};
+
+/// Lines made of the same moves from shifted places, as a convolution reads its image: line (c, t) is read from
+/// from[c * channel_step + taps[t]] on. Each move is a whole vector, in the order of `to`; what one writes too much the
+/// next one overwrites. `tail` ends each line with `tail_count` numbers, and nothing past them is touched.
+template <class S>
+struct GemmGather {
+  const S* from;
+  Index channels, channel_step;
+  const Index* taps;
+  Index tap_count;
+  const GemmMove* moves;
+  Index move_count;
+  GemmMove tail;
+  Index tail_count;
+  S* to;
+  Index width;  // from line to line
+};
+
 /// The kernels of one instruction set; gemm_kernel.inl says what each does.
 template <class S>
 struct GemmKernels {
@@ -46,6 +68,7 @@ struct GemmKernels {
   void (*transpose)(Index count, Index k, const S* from, Index ld, S* to, Index step);
   void (*copy)(Index count, Index k, const S* from, Index ld, S* to, Index step);
   void (*dots)(Index few, Index k, const S* x, Index ldx, const S* y, Index ldy, S* out);
+  void (*gather)(const GemmGather<S>&);
 };
 
 }  // namespace pushforward::detail

@@ -167,6 +167,41 @@ PUSHFORWARD_GEMM_TARGET void gemm_dots(Index few, Index k, const S* x, Index ldx
 
 #undef PUSHFORWARD_GEMM_INTERLEAVE
 
+/// gemm_gather with a fixed number of moves to each line, whose places stay in registers; 0: any number.
+template <class S, int fixed>
+PUSHFORWARD_GEMM_TARGET void gemm_gather_lines(const GemmGather<S>& g) {
+  using V = typename Simd<S>::Vector;
+  GemmMove near[fixed > 0 ? fixed : 1];
+  for (int m = 0; m < fixed; ++m) near[m] = g.moves[m];
+  const GemmMove* const moves = g.moves;
+  const Index count = g.move_count, tail = g.tail_count, taps = g.tap_count, width = g.width;
+  const S* channel = g.from;
+  S* to = g.to;
+  for (Index c = g.channels; c > 0; --c, channel += g.channel_step) {
+    for (Index t = 0; t < taps; ++t, to += width) {
+      const S* const from = channel + g.taps[t];
+      if constexpr (fixed > 0) {
+#pragma GCC unroll 4
+        for (int m = 0; m < fixed; ++m)
+          *reinterpret_cast<V*>(to + near[m].to) = *reinterpret_cast<const V*>(from + near[m].from);
+      } else {
+        for (Index m = 0; m < count; ++m)
+          *reinterpret_cast<V*>(to + moves[m].to) = *reinterpret_cast<const V*>(from + moves[m].from);
+      }
+      for (Index i = 0; i < tail; ++i) to[g.tail.to + i] = from[g.tail.from + i];
+    }
+  }
+}
+
+/// Gathers lines, see GemmGather.
+template <class S>
+void gemm_gather(const GemmGather<S>& g) {
+  if (g.move_count == 2) return gemm_gather_lines<S, 2>(g);
+  if (g.move_count == 3) return gemm_gather_lines<S, 3>(g);
+  if (g.move_count == 4) return gemm_gather_lines<S, 4>(g);
+  gemm_gather_lines<S, 0>(g);
+}
+
 template <class S, int... i, int... j, int... l>
 constexpr GemmKernels<S> gemm_kernel_table(std::integer_sequence<int, i...>, std::integer_sequence<int, j...>,
                                            std::integer_sequence<int, l...>) {
@@ -174,7 +209,7 @@ constexpr GemmKernels<S> gemm_kernel_table(std::integer_sequence<int, i...>, std
       Simd<S>::lanes,        PUSHFORWARD_GEMM_ROWS,
       PUSHFORWARD_GEMM_WIDE, {{gemm_tile<S, i + 1, 1>...}, {gemm_tile<S, j + 1, 2>...}, {gemm_tile<S, l + 1, 4>...}},
       gemm_transpose<S>,     gemm_copy<S>,
-      gemm_dots<S>};
+      gemm_dots<S>,          gemm_gather<S>};
 }
 
 template <class S>

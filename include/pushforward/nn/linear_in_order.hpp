@@ -1,0 +1,51 @@
+// Dense layers whose rows have the same bits in whatever number of rows they come.
+#pragma once
+
+#include <pushforward/ops/attention_kernels.hpp>
+#include <pushforward/ops/matmul.hpp>
+
+namespace pushforward::detail {
+
+// activation(x W^T + b) whose rows have the same bits in whatever number of rows they come: sums that run in order.
+template <class S>
+Tensor<S> linear_in_order(const Tensor<S>& x, const Tensor<S>& weight, const Tensor<S>& bias,
+                          Activation activation = Activation::none) {
+  check_linear(x, weight, bias);
+  const Index out = weight.size(0), in = weight.size(1), rows = x.shape().product(0, x.rank() - 1);
+#if !defined(PUSHFORWARD_HAS_ONEDNN) && !defined(PUSHFORWARD_HAS_BLAS)
+  if (rows > gemm_few && out > gemm_few) return linear(x, weight, bias, activation);  // its sums run in order, too
+#endif
+  Tensor<S> y = Access::allocate<S>(x.shape().with(-1, out));
+  if (!y.empty())
+    multiply_in_order(rows, out, in, x.data(), in, weight.data(), in, Access::data(y), out, {.transpose_b = true},
+                      data_or_null(bias), num_threads());
+  return activate(record_linear(std::move(y), x, weight, bias), activation);
+}
+
+// The same for a few rows at a time: with the weight transposed once, so that each call reads it as it lies.
+template <class S>
+class StepLinear {
+ public:
+  StepLinear() = default;
+  explicit StepLinear(const Tensor<S>& weight) : source_(stop_gradient(weight)), columns_(transpose(source_)) {}
+
+  Tensor<S> operator()(const Tensor<S>& x, const Tensor<S>& weight, const Tensor<S>& bias,
+                       Activation activation = Activation::none) const {
+    if (weight.data() != source_.data())
+      fail<ValueError>(
+          "step: the cache was made for other weights than the layer has now; make a new one with layer.cache(..)");
+    check_linear(x, weight, bias);
+    const NoGradient guard;
+    const Index out = weight.size(0), in = weight.size(1), rows = x.shape().product(0, x.rank() - 1);
+    Tensor<S> y = Access::allocate<S>(x.shape().with(-1, out));
+    if (!y.empty())
+      multiply_in_order(rows, out, in, x.data(), in, columns_.data(), out, Access::data(y), out, {}, data_or_null(bias),
+                        num_threads());
+    return activate(y, activation);
+  }
+
+ private:
+  Tensor<S> source_, columns_;  // [out, in] as it was given, [in, out]
+};
+
+}  // namespace pushforward::detail

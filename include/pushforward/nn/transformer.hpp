@@ -1,0 +1,101 @@
+// TransformerBlock: attention and a small network for each position, each added to what came in.
+#pragma once
+
+#include <pushforward/nn/attention.hpp>
+#include <pushforward/nn/dropout.hpp>
+#include <pushforward/nn/layer_norm.hpp>
+
+namespace pushforward {
+
+/// How a TransformerBlock is built.
+struct TransformerBlockOptions {
+  Index hidden = 0;  ///< units of the network at each position; 0: 4 features
+  Activation activation = Activation::gelu;
+  bool causal = true;
+  bool rotary = false;  ///< see MultiHeadAttentionOptions
+  double dropout = 0;   ///< of what each of the two parts adds
+  double eps = 1e-5;    ///< of the normalizations
+};
+
+/// What a TransformerBlock knows of the positions it has seen: see KeyValueCache.
+template <class S = float>
+class TransformerCache {
+ public:
+  Index length() const { return attention_.length(); }
+  Index capacity() const { return attention_.capacity(); }
+  void truncate(Index length) { attention_.truncate(length); }
+
+ private:
+  template <class T>
+  friend struct TransformerBlock;
+  KeyValueCache<S> attention_;
+  detail::StepLinear<S> inner_, outer_;
+};
+
+/// A transformer's layer, normalized before each part, as in GPT-2 (Radford et al. 2019): [n, t, features] -> the same.
+///
+///     h = x + attention(norm1(x)),   y = h + linear2(gelu(linear1(norm2(h))))
+///
+/// Parameters are laid out and named as in PyTorch's TransformerEncoderLayer with norm_first. With dropout, call it as
+/// block(x, rng) while training. Throws ShapeError if the heads do not divide the features.
+template <class S = float>
+struct TransformerBlock {
+  MultiHeadAttention<S> self_attn;
+  Linear<S> linear1, linear2;
+  LayerNorm<S> norm1, norm2;
+  Dropout dropout{0};
+  Activation activation = Activation::gelu;
+
+  TransformerBlock() = default;
+  TransformerBlock(Index features, Index heads, Rng& rng, const TransformerBlockOptions& options = {})
+      : self_attn(features, heads, rng, {.causal = options.causal, .rotary = options.rotary}),
+        linear1(features, options.hidden > 0 ? options.hidden : 4 * features, rng),
+        linear2(linear1.weight.size(0), features, rng),
+        norm1(features, {.eps = options.eps}),
+        norm2(features, {.eps = options.eps}),
+        dropout{options.dropout},
+        activation(options.activation) {}
+
+  Tensor<S> operator()(const Tensor<S>& x) const {
+    return run(x, [&](const Tensor<S>& part) { return dropout(part); });
+  }
+  Tensor<S> operator()(const Tensor<S>& x, Rng& rng) const {
+    return run(x, [&](const Tensor<S>& part) { return dropout(part, rng); });
+  }
+
+  /// An empty cache for `sequences` sequences of up to `capacity` positions.
+  TransformerCache<S> cache(Index sequences, Index capacity) const {
+    TransformerCache<S> made;
+    made.attention_ = self_attn.cache(sequences, capacity);
+    made.inner_ = detail::StepLinear<S>(linear1.weight.tensor());
+    made.outer_ = detail::StepLinear<S>(linear2.weight.tensor());
+    return made;
+  }
+  /// The result at the next r positions x [n, r, features], without dropout and without a graph; the cache grows by
+  /// them. The same bits as operator() gives there in evaluation. Throws as MultiHeadAttention::step does.
+  Tensor<S> step(const Tensor<S>& x, TransformerCache<S>& cache) const {
+    const NoGradient guard;
+    const Tensor<S> h = x + self_attn.step(norm1(x), cache.attention_);
+    return h +
+           cache.outer_(cache.inner_(norm2(h), linear1.weight, linear1.bias, activation), linear2.weight, linear2.bias);
+  }
+
+  static void members(auto& self, auto&& visit) {
+    visit("self_attn", self.self_attn);
+    visit("linear1", self.linear1);
+    visit("linear2", self.linear2);
+    visit("norm1", self.norm1);
+    visit("norm2", self.norm2);
+    visit("dropout", self.dropout);
+  }
+
+ private:
+  template <class Drop>
+  Tensor<S> run(const Tensor<S>& x, const Drop& drop) const {
+    const Tensor<S> h = x + drop(self_attn(norm1(x)));
+    const Tensor<S> inner = detail::linear_in_order<S>(norm2(h), linear1.weight, linear1.bias, activation);
+    return h + drop(detail::linear_in_order<S>(inner, linear2.weight, linear2.bias));
+  }
+};
+
+}  // namespace pushforward

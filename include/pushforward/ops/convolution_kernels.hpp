@@ -1,0 +1,442 @@
+// Convolutions on raw storage: implicit matrix products whose right factor, the taps around every position, is gathered
+// panel by panel and never stored as a whole.
+#pragma once
+
+#include <vector>
+
+#include <pushforward/core/kernel.hpp>
+#include <pushforward/ops/gemm.hpp>
+
+namespace pushforward::detail {
+
+/// What a convolution reads. Position (v, u) of the result is fed by the elements (v * stride_y + taps_y[r], u *
+/// stride_x + taps_x[s]) of each channel, zero outside of the image.
+template <class S>
+struct ConvSource {
+  const S* x;  // [images, channels, height, width]
+  Index images, channels, height, width;
+  Index rows, columns;  // positions of the result
+  Index stride_y, stride_x;
+  std::vector<Index> taps_y, taps_x;
+
+  Index taps() const { return static_cast<Index>(taps_y.size() * taps_x.size()); }
+  Index area() const { return rows * columns; }
+  Index positions() const { return images * area(); }
+};
+
+/// Positions are handled in chunks of about this many.
+inline constexpr Index conv_chunk = 256;
+/// Room that vectors may run over.
+inline constexpr Index conv_slack = 64;
+
+/// How the positions of a result are cut into chunks. Long rows and large images are cut by themselves, such that a
+/// chunk touches few lines; small images share one.
+struct ConvChunks {
+  Index span, count, length;  // positions of what is cut, chunks of it, positions of a chunk
+
+  template <class S>
+  ConvChunks(const ConvSource<S>& s, Index width) {
+    span = s.columns > conv_chunk ? s.columns : s.area() > conv_chunk ? s.area() : s.positions();
+    count = divide_up(span, conv_chunk);
+    length = divide_up(divide_up(span, count), width) * width;
+    count = divide_up(span, length);
+    total = s.positions() / span * count;
+  }
+  Index begin(Index chunk) const { return chunk / count * span + chunk % count * length; }
+  Index end(Index chunk) const { return std::min(begin(chunk) + length, (chunk / count + 1) * span); }
+
+  Index total;
+};
+
+/// The taps around a chunk of positions: reads the lines of the images that they touch into a window with zeros around,
+/// and gathers panels from there. In the window the columns lie by their remainder modulo the stride, so that
+/// neighboring positions read neighboring numbers.
+template <class S>
+class ConvColumns {
+ public:
+  ConvColumns(const ConvSource<S>& source, Index begin, Index end) : s_(source), begin_(begin) {
+    const Index area = s_.area(), columns = s_.columns;
+    const Index last = end - 1, images = last / area - begin / area + 1;
+    const Index row0 = begin % area / columns, row1 = last % area / columns;
+    direct_ = s_.taps() == 1 && s_.stride_y == 1 && s_.stride_x == 1 && s_.taps_y[0] == 0 && s_.taps_x[0] == 0 &&
+              s_.rows == s_.height && columns == s_.width;
+    images_ = images;
+    first_row_ = row0;
+    const bool one_row = images == 1 && row0 == row1;
+    first_column_ = one_row ? begin % columns : 0;
+    const Index last_column = one_row ? last % columns : columns - 1;
+    const Index rows = images == 1 ? row1 - row0 + 1 : images == 2 ? std::max(s_.rows - row0, row1 + 1) : s_.rows;
+    const auto [top, bottom] = std::minmax_element(s_.taps_y.begin(), s_.taps_y.end());
+    const auto [left, right] = std::minmax_element(s_.taps_x.begin(), s_.taps_x.end());
+    top_ = *top;
+    left_ = *left;
+    height_ = (rows - 1) * s_.stride_y + *bottom - *top + 1;
+    phase_ = divide_up((last_column - first_column_) * s_.stride_x + *right - *left + 1, s_.stride_x);
+    phases_.assign(static_cast<std::size_t>(s_.stride_x), false);
+    for (const Index y : s_.taps_y)
+      for (const Index x : s_.taps_x) {
+        const Index column = x - left_, remainder = column % s_.stride_x;
+        phases_[static_cast<std::size_t>(remainder)] = true;
+        taps_.push_back((y - top_) * line() + remainder * phase_ + column / s_.stride_x);
+      }
+  }
+
+  /// How many numbers the window of some channels takes.
+  Index window_size(Index channels) const { return direct_ ? 0 : images_ * channels * plane() + conv_slack; }
+
+  /// Zeros all around: once, before windows of up to `channels` channels are read.
+  void clear(Index channels, S* window) {
+    room_ = channels;
+    std::fill_n(window, window_size(channels), S{0});
+  }
+
+  /// Reads channels [c0, c0 + channels).
+  void read(Index c0, Index channels, S* window) {
+    channels_ = channels;
+    if (direct_) {
+      from_ = s_.x + c0 * s_.height * s_.width;
+      return;
+    }
+    from_ = window;
+    for (Index i = 0; i < images_; ++i) {
+      const Index image = begin_ / s_.area() + i, y0 = (i == 0 ? first_row_ : 0) * s_.stride_y + top_;
+      const Index r0 = std::max<Index>(0, -y0), r1 = std::min(height_, s_.height - y0);
+      const S* const from = s_.x + (image * s_.channels + c0) * s_.height * s_.width + (y0 + r0) * s_.width;
+      for (Index c = 0; c < channels; ++c)
+        read_lines(from + c * s_.height * s_.width, window + (i * room_ + c) * plane() + r0 * line(), r1 - r0);
+    }
+  }
+
+  /// to[(c * taps + t) * width + j] = tap t of channel c around position begin + j, for all that have been read and
+  /// begin + j < end. Overruns the last line by less than a vector.
+  void gather(Index begin, Index end, S* to, Index width) const {
+    GemmMove moves[conv_chunk + conv_slack];
+    GemmGather<S> g{from_, channels_, direct_ ? s_.area() : plane(), taps_.data(), s_.taps(), moves, 0, {}, 0,
+                    to,    width};
+    for (Index p = begin, lanes = gemm_kernels<S>().lanes; p < end;) {
+      const Index image = p / s_.area(), at = p % s_.area(), slot = image - begin_ / s_.area();
+      const Index length = std::min(direct_ ? s_.area() - at : s_.columns - at % s_.columns, end - p);
+      const Index row = at / s_.columns - (slot == 0 ? first_row_ : 0);
+      const Index from = direct_
+                             ? image * s_.channels * s_.area() + at
+                             : slot * room_ * plane() + row * s_.stride_y * line() + at % s_.columns - first_column_;
+      // Only at the very end of the images themselves a vector must not read on.
+      const bool careful = direct_ && image + 1 == s_.images && at + divide_up(length, lanes) * lanes > s_.area();
+      const Index whole = careful ? length / lanes * lanes : length;
+      for (Index i = 0; i < whole; i += lanes) moves[g.move_count++] = {from + i, p - begin + i};
+      if (careful) g.tail = {from + whole, p - begin + whole}, g.tail_count = length - whole;
+      p += length;
+    }
+    gemm_kernels<S>().gather(g);
+  }
+
+  /// Where the numbers of positions [begin, end) lie as they are, channels an image apart; null if they have to be
+  /// gathered.
+  const S* in_place(Index begin, Index end) const {
+    const Index image = begin / s_.area();
+    if (!direct_ || (end - 1) / s_.area() != image) return nullptr;
+    return from_ + image * s_.channels * s_.area() + begin % s_.area();
+  }
+
+ private:
+  Index line() const { return phase_ * s_.stride_x; }
+  Index plane() const { return height_ * line(); }
+
+  /// Some lines of a channel.
+  void read_lines(const S* from, S* to, Index rows) const {
+    const Index x0 = first_column_ * s_.stride_x + left_;  // the column of the image at which the window begins
+    for (Index phase = 0; phase < s_.stride_x; ++phase) {
+      if (!phases_[static_cast<std::size_t>(phase)]) continue;
+      const Index x = x0 + phase, begin = x < 0 ? divide_up(-x, s_.stride_x) : 0;
+      const Index end = x < s_.width ? std::min(phase_, divide_up(s_.width - x, s_.stride_x)) : 0;
+      if (begin < end) read_phase(from + x + begin * s_.stride_x, to + phase * phase_ + begin, rows, end - begin);
+    }
+  }
+
+  /// Every stride-th number of some lines.
+  void read_phase(const S* from, S* to, Index rows, Index count) const {
+    const Index width = s_.width, step = line(), stride = s_.stride_x;
+    if (stride == 1) {
+      for (Index r = 0; r < rows; ++r) std::copy_n(from + r * width, count, to + r * step);
+      return;
+    }
+    vectorized_unless_double<S>([=] {
+      for (Index r = 0; r < rows; ++r) {
+        const S* const in = from + r * width;
+        S* const out = to + r * step;
+        if (stride == 2) {
+          PUSHFORWARD_SIMD
+          for (Index i = 0; i < count; ++i) out[i] = in[2 * i];
+        } else {
+          for (Index i = 0; i < count; ++i) out[i] = in[i * stride];
+        }
+      }
+    });
+  }
+
+  const ConvSource<S>& s_;
+  Index begin_, images_, first_row_, first_column_, top_, left_, height_, phase_;
+  bool direct_;
+  std::vector<bool> phases_;
+  std::vector<Index> taps_;
+  const S* from_ = nullptr;
+  Index channels_ = 0, room_ = 0;
+};
+
+/// Calls the kernel of a tile. Narrow ones take half a strip at a time.
+template <class S>
+void conv_multiply(const GemmKernels<S>& kernels, GemmTile<S> tile, Index rows, Index log_vectors) {
+  const Index most = log_vectors == 0   ? std::max<Index>(1, kernels.rows / 2)
+                     : log_vectors == 2 ? kernels.wide_rows
+                                        : kernels.rows;
+  for (Index r = 0; r < rows; r += most) {
+    kernels.tile[log_vectors][std::min(most, rows - r) - 1](tile);
+    tile.a += most * tile.a_row;
+    tile.c += most * tile.ldc;
+    tile.start += most * tile.start_step;
+  }
+}
+
+/// A convolution: y(channel o, position) = bias[o] + sum over channels and taps of weight[o, (channel, tap)] times what
+/// the tap reads; output channels and input channels are cut into `groups` that do not mix.
+template <class S>
+struct ConvProblem {
+  ConvSource<S> source;
+  Index groups, out;  // output channels of a group
+  const S* weight;    // [groups * out, channels * taps]
+  const S* bias;      // [groups * out], or null
+  bool relu;
+  S* y;                         // position (v, u) of channel o: y[o * plane + v * step_y + u * step_x]
+  Index plane, step_y, step_x;  // of the result, whose images have groups * out planes
+
+  Index channels() const { return source.channels / groups; }
+  double flops() const {
+    return 2.0 * static_cast<double>(source.positions()) * static_cast<double>(out * groups) *
+           static_cast<double>(channels() * source.taps());
+  }
+};
+
+/// Computes a convolution in chunks of positions. Each sum runs over channels and taps in order, whatever the chunk.
+template <class S>
+class ConvForward {
+ public:
+  explicit ConvForward(const ConvProblem<S>& problem) : p_(problem), width_(panel_width()), chunks_(p_.source, width_) {
+    strips_ = divide_up(p_.out, kernels_.rows);
+    const Index channels = p_.channels(), blocks = divide_up(channels * p_.source.taps(), 2048 / Index{sizeof(S)});
+    block_ = std::max<Index>(1, divide_up(channels, blocks));
+    contiguous_ = p_.step_x == 1 && p_.step_y == p_.source.columns;
+  }
+
+  void run() const {
+    const Index tasks = chunks_.total * p_.groups;
+    const Index threads = gemm_threads(p_.flops());
+    parallel_for(tasks, divide_up(tasks, threads), [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i)
+        chunk(i / chunks_.total, chunks_.begin(i % chunks_.total), chunks_.end(i % chunks_.total));
+    });
+  }
+
+ private:
+  Index panel_width() const {
+    const Index lanes = kernels_.lanes;
+    return p_.out <= kernels_.wide_rows ? 4 * lanes : 2 * lanes;
+  }
+  Index log_vectors() const { return width_ == 4 * kernels_.lanes ? 2 : 1; }
+  Index first_row(Index strip) const { return p_.out / strips_ * strip + std::min(strip, p_.out % strips_); }
+
+  [[gnu::noinline]] void chunk(Index group, Index j0, Index j1) const {
+    const Index channels = p_.channels(), taps = p_.source.taps(), panels = divide_up(j1 - j0, width_);
+    ConvColumns<S> columns(p_.source, j0, j1);
+    const Index window = columns.window_size(block_), packed = block_ * taps * panels * width_ + conv_slack;
+    S* const scratch = GemmScratch::get<S>(0, window + packed + p_.out * panels * width_);
+    columns.clear(block_, scratch);
+    Work work{group, j0, j1, 0, 0, scratch + window, scratch + window + packed, panels * width_, {}};
+    for (Index panel = 0; panel < panels; ++panel) work.place[panel] = place(group, j0 + panel * width_, j1);
+    for (Index c = 0; c < channels; c += block_) {
+      work.first = c * taps;
+      work.k = std::min(block_, channels - c) * taps;
+      columns.read(group * channels + c, std::min(block_, channels - c), scratch);
+      for (Index s = 0; s < strips_; ++s) strip(s, work, columns);
+    }
+    for (Index panel = 0, j = j0; panel < panels; ++panel, j += width_)
+      if (!work.place[panel]) copy_out(work, j, std::min(j1, j + width_));
+  }
+
+  /// A block of channels for a chunk.
+  struct Work {
+    Index group, j0, j1, first, k;
+    S *packed, *result;  // [panels, k, width], [out, panels * width]
+    Index ld;
+    S* place[conv_chunk / 4 + 1];  // of each panel, in the first channel of the group; null: beside, in `result`
+  };
+
+  S* image(Index group, Index position) const {
+    return p_.y + (position / p_.source.area() * p_.groups + group) * p_.out * p_.plane;
+  }
+  /// Where a panel belongs, if it can be computed there: it is complete, within one image, and in a result without
+  /// gaps.
+  S* place(Index group, Index j, Index j1) const {
+    const Index area = p_.source.area();
+    if (!contiguous_ || j + width_ > j1 || j / area != (j + width_ - 1) / area) return nullptr;
+    return image(group, j) + j % area;
+  }
+
+  void strip(Index s, const Work& w, const ConvColumns<S>& columns) const {
+    const Index r0 = first_row(s), rows = first_row(s + 1) - r0, row = w.group * p_.out + r0;
+    const Index length = p_.channels() * p_.source.taps();
+    alignas(64) S start[16 * 64];
+    if (w.first == 0)
+      for (Index i = 0; i < rows; ++i) std::fill_n(start + i * width_, width_, p_.bias ? p_.bias[row + i] : S{0});
+    for (Index j = w.j0, panel = 0; j < w.j1; j += width_, ++panel) {
+      S* const packed = w.packed + (j - w.j0) * w.k;
+      const S* const b = w.place[panel] ? columns.in_place(j, j + width_) : nullptr;
+      if (s == 0 && !b) columns.gather(j, std::min(w.j1, j + width_), packed, width_);
+      S* const c = w.place[panel] ? w.place[panel] + r0 * p_.plane : w.result + r0 * w.ld + j - w.j0;
+      const Index ldc = w.place[panel] ? p_.plane : w.ld;
+      const bool first = w.first == 0;
+      conv_multiply(kernels_,
+                    {w.k, p_.weight + row * length + w.first, length, 1, b ? b : packed, b ? p_.source.area() : width_,
+                     c, ldc, first ? start : c, first ? width_ : ldc, p_.relu && w.first + w.k == length},
+                    rows, log_vectors());
+    }
+  }
+
+  /// Moves positions [begin, end) from beside to where they belong.
+  void copy_out(const Work& w, Index begin, Index end) const {
+    const Index area = p_.source.area(), columns = p_.source.columns;
+    for (Index p = begin; p < end;) {
+      const Index at = p % area, column = at % columns;
+      const Index length = std::min(contiguous_ ? area - at : columns - column, end - p);
+      S* to = image(w.group, p) + at / columns * p_.step_y + column * p_.step_x;
+      const S* from = w.result + p - w.j0;
+      for (Index o = 0; o < p_.out; ++o, to += p_.plane, from += w.ld) {
+        if (contiguous_)
+          std::copy_n(from, length, to);
+        else
+          for (Index i = 0; i < length; ++i) to[i * p_.step_x] = from[i];
+      }
+      p += length;
+    }
+  }
+
+  const GemmKernels<S>& kernels_ = gemm_kernels<S>();
+  const ConvProblem<S>& p_;
+  Index width_;
+  ConvChunks chunks_;
+  Index strips_, block_;
+  bool contiguous_;
+};
+
+/// The gradient of a convolution by its weight: gw[o, (channel, tap)] = sum over positions of g(o, position) times what
+/// the tap reads, as transposed products [taps, positions] x [positions, out]. Positions are cut into slices that
+/// depend on the shape alone, and whose sums are added in order.
+template <class S>
+class ConvWeight {
+ public:
+  ConvWeight(const ConvSource<S>& source, const S* g, Index groups, Index out)
+      : s_(source),
+        g_(g),
+        groups_(groups),
+        out_(out),
+        width_(out > kernels_.lanes ? 2 * kernels_.lanes : kernels_.lanes),
+        chunks_(source, kernels_.lanes) {
+    channels_ = s_.channels / groups_;
+    padded_out_ = divide_up(out_, width_) * width_;
+    const Index lines = channels_ * s_.taps();
+    block_ = std::max<Index>(1, divide_up(channels_, divide_up(lines, 1024 / Index{sizeof(S)})));
+    blocks_ = divide_up(channels_, block_);
+    const double flops = 2.0 * static_cast<double>(s_.positions()) * static_cast<double>(padded_out_ * lines);
+    slices_ = std::clamp<Index>(static_cast<Index>(flops / 2e7), 1, 16);
+    slices_ = std::clamp<Index>((Index{1} << 22) / (groups_ * lines * padded_out_), 1, slices_);
+    slices_ = std::min(slices_, chunks_.total);
+    threads_ = gemm_threads(flops * static_cast<double>(groups_));
+  }
+
+  /// How many numbers run() works on.
+  Index workspace() const { return slices_ * slice_size(); }
+
+  /// gw [groups * out, channels, taps].
+  void run(S* gw, S* sums) const {
+    const Index tasks = groups_ * blocks_ * slices_, lines = channels_ * s_.taps();
+    std::fill_n(sums, workspace(), S{0});
+    parallel_for(tasks, divide_up(tasks, threads_), [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) {
+        const Index slice = i % slices_, block = i / slices_ % blocks_, group = i / slices_ / blocks_;
+        part(group, block * block_, slice, sums + slice * slice_size() + group * lines * padded_out_);
+      }
+    });
+    vectorized_unless_double<S>([to = sums, n = slice_size(), slices = slices_] {
+      for (Index s = 1; s < slices; ++s) {
+        const S* const from = to + s * n;
+        PUSHFORWARD_SIMD
+        for (Index i = 0; i < n; ++i) to[i] += from[i];
+      }
+    });
+    const Index lanes = kernels_.lanes, whole = lines - lines % lanes;
+    for (Index group = 0; group < groups_; ++group, gw += out_ * lines, sums += lines * padded_out_) {
+      for (Index i = 0; i < whole; i += lanes)
+        kernels_.transpose(lanes, out_, sums + i * padded_out_, padded_out_, gw + i, lines);
+      for (Index o = 0; o < out_; ++o)
+        for (Index i = whole; i < lines; ++i) gw[o * lines + i] = sums[i * padded_out_ + o];
+    }
+  }
+
+ private:
+  Index slice_size() const { return groups_ * channels_ * s_.taps() * padded_out_; }
+
+  /// Adds a slice of the positions for a block of channels to sums [lines, padded_out].
+  [[gnu::noinline]] void part(Index group, Index c, Index slice, S* sums) const {
+    const Index count = std::min(block_, channels_ - c), lines = count * s_.taps(), length = chunks_.length;
+    for (Index i = chunks_.total * slice / slices_; i < chunks_.total * (slice + 1) / slices_; ++i) {
+      const Index j0 = chunks_.begin(i), j1 = chunks_.end(i);
+      ConvColumns<S> columns(s_, j0, j1);
+      const Index window = columns.window_size(count), packed = lines * length + conv_slack;
+      S* const scratch = GemmScratch::get<S>(0, window + packed + padded_out_ * length);
+      columns.clear(count, scratch);
+      columns.read(group * channels_ + c, count, scratch);
+      const S* from = columns.in_place(j0, j1);
+      const Index step = from ? s_.area() : length;
+      if (!from) columns.gather(j0, j1, scratch + window, length), from = scratch + window;
+      S *const g = scratch + window + packed, *const to = sums + c * s_.taps() * padded_out_;
+      transpose(group, j0, j1, g);
+      multiply(lines, j1 - j0, from, step, g, to);
+    }
+  }
+
+  /// to[panel][position][channel of the panel] = g(channel, j0 + position).
+  void transpose(Index group, Index j0, Index j1, S* to) const {
+    const Index area = s_.area(), lanes = kernels_.lanes;
+    for (Index p = j0; p < j1;) {
+      const Index at = p % area, count = std::min(area - at, j1 - p);
+      const S* const from = g_ + (p / area * groups_ + group) * out_ * area + at;
+      for (Index o = 0; o < padded_out_; o += lanes) {
+        const Index first = std::min(o, out_ - 1);
+        S* const panel = to + o / width_ * width_ * chunks_.length + o % width_;
+        kernels_.transpose(out_ - first, count, from + first * area, area, panel + (p - j0) * width_, width_);
+      }
+      p += count;
+    }
+  }
+
+  void multiply(Index lines, Index positions, const S* packed, Index step, const S* g, S* sums) const {
+    const Index strips = divide_up(lines, kernels_.rows);
+    for (Index o = 0; o < padded_out_; o += width_, g += width_ * chunks_.length) {
+      for (Index s = 0; s < strips; ++s) {
+        const Index r0 = lines * s / strips, r1 = lines * (s + 1) / strips;
+        S* const c = sums + r0 * padded_out_ + o;
+        conv_multiply(kernels_,
+                      {positions, packed + r0 * step, step, 1, g, width_, c, padded_out_, c, padded_out_, false},
+                      r1 - r0, width_ > kernels_.lanes ? 1 : 0);
+      }
+    }
+  }
+
+  const GemmKernels<S>& kernels_ = gemm_kernels<S>();
+  const ConvSource<S>& s_;
+  const S* g_;
+  Index groups_, out_, width_;
+  ConvChunks chunks_;
+  Index channels_, padded_out_, block_, blocks_, slices_, threads_;
+};
+
+}  // namespace pushforward::detail
