@@ -87,3 +87,16 @@ TEST_CASE("a regularized autoencoder draws through the density of its codes, clo
     CHECK(pf::mean(pf::sum(pf::square(apart), 1) < 0.36).item() == Approx(0.25).margin(0.07));
   }
 }
+
+TEST_CASE("a density of codes does not outlive the encoder that it was fitted to") {
+  pf::Rng rng(31);
+  pf::RegularizedAutoencoder model(pf::Linear<>(3, 2, rng), pf::BernoulliHead(pf::Linear<>(2, 3, rng)));
+  const Tensor<> x = pf::normal({60, 3}, rng);
+  model.fit_codes(x, {.components = 2}, rng);
+  const auto copy = model;
+  pf::for_each_parameter(model, [&](const pf::Path&, pf::Parameter<>& p) { p = p.tensor() * 2; });
+  CHECK_THROWS_AS(model.sample(2, rng), pf::ValueError);
+  CHECK(copy.sample(2, rng).shape() == pf::Shape{2, 3});
+  model.fit_codes(x, {.components = 2}, rng);
+  CHECK_NOTHROW(model.sample(2, rng));
+}

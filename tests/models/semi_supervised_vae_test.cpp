@@ -117,3 +117,14 @@ TEST_CASE("a semi-supervised autoencoder refuses what does not fit") {
   CHECK_THROWS_AS(pf::semi_supervised()(vae, x, Tensor<Index>{0}, rng), pf::ShapeError);
   CHECK_THROWS_AS(wrong.classify(x), pf::ShapeError);
 }
+
+TEST_CASE("semi_supervised refuses negative weights and batches without examples") {
+  pf::Rng rng(37);
+  const auto model = pf::SemiSupervisedVae(ExactClassifier{}, ExactEncoder{}, ExactDecoder{}, 1, 2);
+  const auto x = Tensor<double>({2, 1}, {0.3, -1});
+  const Tensor<Index> labels{0, -1};
+  CHECK_NOTHROW(pf::semi_supervised()(model, x, labels, rng));
+  CHECK_THROWS_AS(pf::semi_supervised({.alpha = -1})(model, x, labels, rng), pf::ValueError);
+  CHECK_THROWS_AS(pf::semi_supervised()(model, Tensor<double>::zeros({0, 1}), Tensor<Index>::zeros({0}), rng),
+                  pf::ShapeError);
+}

@@ -124,3 +124,12 @@ TEST_CASE("factor_vae is the evidence lower bound and gamma times the logits, an
   CHECK(correlation(free) > 0.1);  // codes on a ring
   CHECK(correlation(vae) < 0.6 * correlation(free));
 }
+
+TEST_CASE("fit_factor_vae refuses checkpoints, which would lose the discriminator") {
+  pf::Rng rng(32);
+  auto vae = pf::Vae(pf::GaussianHead(pf::Mlp({3, 8, 4}, rng)), pf::GaussianHead(pf::Mlp({2, 8, 6}, rng)), 2);
+  pf::Mlp discriminator({2, 8, 1}, rng);
+  const Tensor<> x = pf::normal({20, 3}, rng);
+  CHECK_THROWS_AS(pf::fit_factor_vae(vae, discriminator, x, {}, {.epochs = 1, .checkpoint = "x.safetensors"}, rng),
+                  pf::ValueError);
+}

@@ -98,3 +98,20 @@ TEST_CASE("a Vae of doubles, with a Gaussian decoder") {
   CHECK(vae.elbo(pf::normal<double>({4, 3}, rng), rng, {.samples = 2}).shape() == pf::Shape{4});
   CHECK(vae.sample(5, rng).shape() == pf::Shape{5, 3});
 }
+
+TEST_CASE("codes, priors and networks of different sizes are refused") {
+  pf::Rng rng(33);
+  const Tensor<> x = pf::normal({5, 3}, rng);
+  const pf::GaussianHead encoder(pf::Linear<>(3, 8, rng)), decoder(pf::Linear<>(4, 6, rng));  // codes of four numbers
+  CHECK_THROWS_AS(pf::Vae(encoder, decoder, 0), pf::ValueError);
+  const auto narrow = pf::Vae(encoder, decoder, 1);  // a prior of one number would serve all four
+  CHECK_THROWS_AS(pf::elbo()(narrow, x, rng), pf::ShapeError);
+  CHECK_THROWS_AS(pf::elbo({.analytic_kl = false})(narrow, x, rng), pf::ShapeError);
+  CHECK_THROWS_AS(pf::iwae({.particles = 3})(narrow, x, rng), pf::ShapeError);
+  const auto good = pf::Vae(encoder, decoder, 4);
+  CHECK_NOTHROW(pf::elbo()(good, x, rng));
+  CHECK_THROWS_AS(pf::elbo({.beta = -1})(good, x, rng), pf::ValueError);
+  CHECK_THROWS_AS(pf::elbo()(good, Tensor<>::zeros({0, 3}), rng), pf::ShapeError);
+  const pf::GaussianHead odd(pf::Linear<>(3, 5, rng));
+  CHECK_THROWS_AS(odd(x), pf::ShapeError);
+}

@@ -288,3 +288,27 @@ TEST_CASE("attention says what is wrong with its arguments") {
   changed.in_proj_weight = 2 * changed.in_proj_weight;
   CHECK_THROWS_WITH(changed.step(pf::slice(x, 1, 0, 1), cache), ContainsSubstring("other weights"));
 }
+
+TEST_CASE("a cache serves the biases and the normalization that it was made with, too") {
+  Rng rng(34);
+  pf::MultiHeadAttention<> layer(8, 2, rng, {.causal = true});
+  const Tensor<> x = pf::normal({3, 1, 8}, rng);
+  auto cache = layer.cache(3, 9);
+  CHECK_NOTHROW(layer.step(x, cache));
+  layer.in_proj_bias = pf::normal({24}, rng);
+  CHECK_THROWS_AS(layer.step(x, cache), pf::ValueError);
+  pf::TransformerBlock<> block(8, 2, rng);
+  auto memory = block.cache(3, 9);
+  CHECK_NOTHROW(block.step(x, memory));
+  block.norm1.weight = pf::normal({8}, rng);
+  CHECK_THROWS_AS(block.step(x, memory), pf::ValueError);
+}
+
+TEST_CASE("attention and transformer blocks refuse options that cannot be") {
+  Rng rng(35);
+  CHECK_THROWS_AS(pf::MultiHeadAttention<>(8, 2, rng, {.rotary = true, .rotary_base = 0}), pf::ValueError);
+  CHECK_THROWS_AS(pf::TransformerBlock<>(8, 2, rng, {.hidden = -8}), pf::ValueError);
+  CHECK_THROWS_AS(pf::TransformerBlock<>(8, 2, rng, {.dropout = 1.5}), pf::ValueError);
+  const pf::MultiHeadAttention<> layer(8, 2, rng, {.causal = true});
+  CHECK_THROWS_AS(layer.cache(Index{1} << 31, Index{1} << 31), pf::ShapeError);
+}

@@ -103,6 +103,13 @@ TEST_CASE("layer_norm refuses shapes that do not fit") {
   CHECK(pf::count_parameters(pf::LayerNorm<>(8, {.affine = false})) == 0);
 }
 
+TEST_CASE("a LayerNorm refuses other numbers of features than its own") {
+  pf::Rng rng(36);
+  CHECK_THROWS_AS(pf::LayerNorm<>(0), pf::ValueError);
+  CHECK_THROWS_AS(pf::LayerNorm<>(8, {.affine = false})(pf::normal({3, 5}, rng)), pf::ShapeError);
+  CHECK(pf::LayerNorm<>()(pf::normal({3, 5}, rng)).shape() == pf::Shape{3, 5});
+}
+
 TEST_CASE("dropout zeroes a share p and keeps the mean; evaluation is the identity") {
   Rng rng(4);
   const Tensor<> x = Tensor<>::ones({200, 500});

@@ -135,14 +135,26 @@ inline void check_flow(const char* builder, Index features, Index layers) {
   if (layers < 1) fail<ValueError>(builder, ": .layers is ", layers, ", expected at least 1");
 }
 
+// A base of one number would broadcast over all of them.
+template <class Base>
+void check_base(const char* builder, const Base& base, Index features) {
+  if constexpr (requires { Shape(base.shape()); }) {
+    const Shape shape = base.shape();
+    if (shape.rank() == 0 || shape[-1] != features)
+      fail<ShapeError>(builder, ": got a base of shape ", shape, " for .features = ", features,
+                       ", expected a last axis of ", features);
+  }
+}
+
 }  // namespace detail
 
 /// RealNVP (Dinh et al. 2017) on a base of your own: affine couplings that keep different numbers in turn.
-/// Throws ValueError for fewer than two features or no layers.
+/// Throws ValueError for fewer than two features or no layers, ShapeError for a base of other events.
 template <class S = float, class Base>
 Flow<Base, Chain<S>> real_nvp(const RealNvpOptions& options, Base base, Rng& rng) {
   const Index d = options.features;
   detail::check_flow("real_nvp", d, options.layers);
+  detail::check_base("real_nvp", base, d);
   Chain<S> chain;
   for (Index i = 0; i < options.layers; ++i) {
     const Keep keep = detail::keep_of_layer(i);
@@ -161,11 +173,12 @@ Flow<Normal<S>, Chain<S>> real_nvp(const RealNvpOptions& options, Rng& rng) {
 }
 
 /// NICE (Dinh et al. 2014): additive couplings and one trained scale per number, on a base of your own.
-/// Throws ValueError for fewer than two features or no layers.
+/// Throws ValueError for fewer than two features or no layers, ShapeError for a base of other events.
 template <class S = float, class Base>
 Flow<Base, Chain<S>> nice(const NiceOptions& options, Base base, Rng& rng) {
   const Index d = options.features;
   detail::check_flow("nice", d, options.layers);
+  detail::check_base("nice", base, d);
   Chain<S> chain;
   chain.append(LearnedAffine<S>(d));
   for (Index i = 0; i < options.layers; ++i) {
@@ -185,11 +198,12 @@ Flow<Normal<S>, Chain<S>> nice(const NiceOptions& options, Rng& rng) {
 
 /// A neural spline flow with couplings (Durkan et al. 2019, RQ-NSF (C)) on a base of your own: rational-quadratic
 /// splines that keep different numbers in turn, for densities with sharp edges and several modes. Throws ValueError for
-/// fewer than two features, no layers, or a spline that cannot be.
+/// fewer than two features, no layers, or a spline that cannot be, ShapeError for a base of other events.
 template <class S = float, class Base>
 Flow<Base, Chain<S>> neural_spline_flow(const NeuralSplineFlowOptions& options, Base base, Rng& rng) {
   const Index d = options.features;
   detail::check_flow("neural_spline_flow", d, options.layers);
+  detail::check_base("neural_spline_flow", base, d);
   const SplineOptions spline{.bins = options.bins, .bound = options.bound};
   detail::spline_form<S>("neural_spline_flow", spline);
   Chain<S> chain;

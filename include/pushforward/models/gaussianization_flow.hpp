@@ -21,11 +21,12 @@ struct GaussianizationFlowOptions {
 /// `initialize`, which `fit` calls with the first batch, fits layer after layer to the data as the earlier ones left
 /// it (Chen and Gopinath 2000), so a flow is a density worth having before any gradient step. Scores take one pass;
 /// draws solve one equation per number and layer. Throws ValueError for fewer than two features, no layers, no
-/// components or a negative number of reflections.
+/// components or a negative number of reflections, ShapeError for a base of other events.
 template <class S = float, class Base>
 Flow<Base, Chain<S>> gaussianization_flow(const GaussianizationFlowOptions& options, Base base, Rng& rng) {
   const Index d = options.features;
   detail::check_flow("gaussianization_flow", d, options.layers);
+  detail::check_base("gaussianization_flow", base, d);
   if (options.reflections < 0)
     fail<ValueError>("gaussianization_flow: .reflections is ", options.reflections, ", expected at least 0");
   Chain<S> chain;

@@ -21,7 +21,11 @@ struct GaussianHead {
   explicit GaussianHead(Net network) : net(std::move(network)) {}
 
   Normal<Scalar> operator()(const Tensor<Scalar>& x) const {
-    const auto [mean, log_var] = split<2>(net(x));
+    const Tensor<Scalar> numbers = net(x);
+    if (numbers.rank() == 0 || numbers.size(-1) % 2 != 0)
+      fail<ShapeError>("GaussianHead: the network gave shape ", numbers.shape(),
+                       ", expected [.., 2 d]: d means, then d log-variances");
+    const auto [mean, log_var] = split<2>(numbers);
     return Normal<Scalar>::from_log_std(mean, clamp(log_var, -60.0, 60.0) * 0.5);
   }
 

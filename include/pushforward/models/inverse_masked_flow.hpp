@@ -10,9 +10,12 @@ namespace pushforward {
 /// steps. It is the flow to draw from in variational inference.
 ///
 /// Each layer is an Inverse of a MaskedAutoregressive or SplineAutoregressive, the order of the numbers reversed from
-/// one to the next. Throws ValueError for fewer than two features or no layers.
+/// one to the next. Throws ValueError for fewer than two features or no layers, ShapeError
+/// for a base of other events.
 template <class S = float, class Base>
 Flow<Base, Chain<S>> inverse_autoregressive_flow(const MaskedAutoregressiveFlowOptions& options, Base base, Rng& rng) {
+  detail::check_flow("inverse_autoregressive_flow", options.features, options.layers);
+  detail::check_base("inverse_autoregressive_flow", base, options.features);
   const auto inverted = [](auto bijector) { return Inverse(std::move(bijector)); };
   return {std::move(base), detail::autoregressive_chain<S>("inverse_autoregressive_flow", options, inverted, rng)};
 }

@@ -52,9 +52,11 @@ Chain<S> autoregressive_chain(const char* name, const MaskedAutoregressiveFlowOp
 /// A masked autoregressive flow (MAF, Papamakarios et al. 2017; with splines RQ-NSF (AR), Durkan et al. 2019) on a base
 /// of your own: autoregressive layers, the order of the numbers reversed from one to the next. Scores take one pass,
 /// draws a pass in `features` steps. Throws ValueError for fewer than two features, no layers or a spline that cannot
-/// be.
+/// be, ShapeError for a base of other events.
 template <class S = float, class Base>
 Flow<Base, Chain<S>> masked_autoregressive_flow(const MaskedAutoregressiveFlowOptions& options, Base base, Rng& rng) {
+  detail::check_flow("masked_autoregressive_flow", options.features, options.layers);
+  detail::check_base("masked_autoregressive_flow", base, options.features);
   const auto as_it_is = [](auto bijector) { return bijector; };
   return {std::move(base), detail::autoregressive_chain<S>("masked_autoregressive_flow", options, as_it_is, rng)};
 }

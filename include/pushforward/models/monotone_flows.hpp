@@ -47,12 +47,14 @@ struct SumOfSquaresFlowOptions {
 
 namespace detail {
 
-// Autoregressive layers with one transform, the order of the numbers reversed from one to the next.
+// Autoregressive layers with one transform, the order of the numbers reversed from one to the next. Throws ShapeError
+// for a base of other events.
 template <class S, class Options, class Transform, class Base>
 Flow<Base, Chain<S>> transform_flow(const char* name, const Options& options, const Transform& transform, Base base,
                                     Rng& rng) {
   const Index d = options.features;
   check_flow(name, d, options.layers);
+  check_base(name, base, d);
   Chain<S> chain;
   for (Index i = 0; i < options.layers; ++i) {
     if (i > 0) chain.append(Reverse());

@@ -15,10 +15,12 @@ struct PlanarFlowOptions {
 
 /// A planar flow (Rezende and Mohamed 2015, sec. 4.1) on a base of your own: layers that push along one direction each.
 /// Draws, and their log-densities with `sample_and_log_prob`, take one pass; scores of other data solve one equation
-/// per event and layer. Throws ValueError for fewer than two features or no layers.
+/// per event and layer. Throws ValueError for fewer than two features or no layers, ShapeError for a base of other
+/// events.
 template <class S = float, class Base>
 Flow<Base, Chain<S>> planar_flow(const PlanarFlowOptions& options, Base base, Rng& rng) {
   detail::check_flow("planar_flow", options.features, options.layers);
+  detail::check_base("planar_flow", base, options.features);
   Chain<S> chain;
   for (Index i = 0; i < options.layers; ++i) chain.append(PlanarFlow<S>(options.features, rng));
   if (options.act_norm) chain.append(ActNorm<S>(options.features));

@@ -44,12 +44,22 @@ class RegularizedAutoencoder {
     const NoGradient guard;
     auto fitted = fit_full_gaussian_mixture(encode(x), options, rng);
     codes_ = std::move(fitted.mixture);
+    fitted_to_.clear();
+    for_each_parameter<S>(std::as_const(encoder_),
+                          [&](const Path&, const Parameter<S>& p) { fitted_to_.push_back(stop_gradient(p.tensor())); });
     return std::move(fitted.log_likelihood);
   }
-  /// The density of the codes. Throws ValueError before fit_codes.
+  /// The density of the codes. Throws ValueError before fit_codes, and where the encoder has changed since.
   const Mixture<MultivariateNormal<S>>& codes() const {
     if (!codes_)
       fail<ValueError>("RegularizedAutoencoder: codes have no density yet; call fit_codes(x, options, rng) first");
+    std::size_t i = 0;
+    for_each_parameter<S>(encoder_, [&](const Path&, const Parameter<S>& p) {
+      if (i >= fitted_to_.size() || p.tensor().data() != fitted_to_[i++].data())
+        fail<ValueError>(
+            "RegularizedAutoencoder: the encoder has changed since the density of its codes was fitted; call "
+            "fit_codes(x, options, rng) again");
+    });
     return *codes_;
   }
   /// The decoder's mean at n draws from the density of the codes, as constants: the model's own draws have no noise.
@@ -68,6 +78,7 @@ class RegularizedAutoencoder {
   Encoder encoder_;
   Decoder decoder_;
   std::optional<Mixture<MultivariateNormal<S>>> codes_;
+  std::vector<Tensor<S>> fitted_to_;  // the encoder's parameters then; held, so that no other tensor has their place
 };
 
 /// What keeps a decoder smooth.

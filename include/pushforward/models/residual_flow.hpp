@@ -6,6 +6,7 @@
 #include <pushforward/bijectors/affine.hpp>
 #include <pushforward/bijectors/residual.hpp>
 #include <pushforward/distributions/normal.hpp>
+#include <pushforward/models/flow.hpp>
 
 namespace pushforward {
 
@@ -138,7 +139,7 @@ class ResidualFlow {
 };
 
 /// A residual flow on a base of your own. Throws ValueError for fewer than one feature, no layers, or options of a
-/// ResidualBlock that are out of range.
+/// ResidualBlock that are out of range, ShapeError for a base of other events.
 template <class S = float, class Base>
 ResidualFlow<Base> residual_flow(const ResidualFlowOptions& options, Base base, Rng& rng) {
   if (options.layers < 1) fail<ValueError>("residual_flow: .layers is ", options.layers, ", expected at least 1");
@@ -148,6 +149,7 @@ ResidualFlow<Base> residual_flow(const ResidualFlowOptions& options, Base base, 
                                    .tolerance = options.tolerance,
                                    .log_det = options.log_det};
   detail::check_residual_options("residual_flow", options.features, block);
+  detail::check_base("residual_flow", base, options.features);
   std::vector<ResidualBlock<S>> blocks;
   for (Index i = 0; i < options.layers; ++i) blocks.emplace_back(options.features, rng, block);
   std::vector<ActNorm<S>> norms;

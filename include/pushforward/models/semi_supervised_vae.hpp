@@ -139,6 +139,8 @@ struct SemiSupervised {
     if (x.rank() != 2 || labels.rank() != 1 || labels.size(0) != x.size(0))
       fail<ShapeError>("semi_supervised: got rows ", x.shape(), " with labels ", labels.shape(),
                        ", expected [n, d] and [n]");
+    if (!(options.alpha >= 0)) fail<ValueError>("semi_supervised: .alpha is ", options.alpha, ", expected 0 or more");
+    if (x.empty()) fail<ShapeError>("semi_supervised: got no examples");
     const detail::LabelledRows rows(labels, model.classes());
     std::vector<Tensor<S>> losses;
     if (!rows.with.empty()) {

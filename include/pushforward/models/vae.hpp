@@ -31,7 +31,9 @@ class Vae {
       : encoder_(std::move(encoder)), decoder_(std::move(decoder)), prior_(std::move(prior)) {}
   /// With the prior N(0, I) over `latent` numbers.
   Vae(Encoder encoder, Decoder decoder, Index latent) requires std::same_as<Prior, Normal<Scalar>>
-      : Vae(std::move(encoder), std::move(decoder), standard_normal<Scalar>(latent)) {}
+      : Vae(std::move(encoder), std::move(decoder), standard_normal<Scalar>(latent)) {
+    if (latent < 1) fail<ValueError>("Vae: got ", latent, " latent numbers, expected at least 1");
+  }
 
   /// q(z | x) for x [.., d].
   auto encode(const Tensor<S>& x) const { return encoder_(x); }

@@ -25,6 +25,11 @@ class KeyValueCache {
     if (sequences < 0 || heads < 1 || features < 1 || capacity < 1)
       fail<ShapeError>("KeyValueCache: got ", sequences, " sequences of ", capacity, " positions, ", heads,
                        " heads of ", features, " features, expected positive numbers");
+    const double numbers_in_all = static_cast<double>(sequences) * static_cast<double>(heads) *
+                                  static_cast<double>(features) * static_cast<double>(capacity);
+    if (numbers_in_all > 1e15)
+      fail<ShapeError>("KeyValueCache: ", sequences, " sequences of ", capacity, " positions with ", heads * features,
+                       " features are more than any memory holds");
     const auto numbers = [&](Index keys) { return static_cast<std::size_t>(sequences * heads * features * keys); };
     keys_.resize(numbers(stride()));
     values_.resize(numbers(capacity));
@@ -104,6 +109,8 @@ struct MultiHeadAttention {
     if (how.rotary && features / heads % 2 != 0)
       fail<ShapeError>("MultiHeadAttention: got heads of ", features / heads,
                        " features, expected an even number for rotary positions");
+    if (how.rotary && !(how.rotary_base > 0))
+      fail<ValueError>("MultiHeadAttention: .rotary_base is ", how.rotary_base, ", expected a positive number");
     in_proj_weight = init::xavier_uniform<S>({3 * features, features}, rng);
     out_proj = Linear<S>(features, features, rng);
     out_proj.bias = Parameter<S>();
@@ -142,8 +149,8 @@ struct MultiHeadAttention {
   /// An empty cache for `sequences` sequences of up to `capacity` positions.
   KeyValueCache<S> cache(Index sequences, Index capacity) const {
     KeyValueCache<S> made(sequences, heads, features() / heads, capacity);
-    made.in_ = detail::StepLinear<S>(in_proj_weight.tensor());
-    made.out_ = detail::StepLinear<S>(out_proj.weight.tensor());
+    made.in_ = detail::StepLinear<S>(in_proj_weight.tensor(), in_proj_bias.tensor());
+    made.out_ = detail::StepLinear<S>(out_proj.weight.tensor(), out_proj.bias.tensor());
     return made;
   }
   /// The result at the next r positions x [n, r, features] of a causal layer, without a graph; the cache grows by them.

@@ -184,15 +184,21 @@ template <class S = float>
 struct LayerNorm {
   Parameter<S> weight, bias;
   double eps = 1e-5;
+  Index features = 0;  ///< 0: any number
 
   LayerNorm() = default;
-  explicit LayerNorm(Index features, LayerNormOptions options = {}) : eps(options.eps) {
+  explicit LayerNorm(Index count, LayerNormOptions options = {}) : eps(options.eps), features(count) {
+    if (features < 1) fail<ValueError>("LayerNorm: got ", features, " features, expected at least 1");
     if (!options.affine) return;
     weight = Tensor<S>::ones(Shape{features});
     bias = Tensor<S>::zeros(Shape{features});
   }
 
-  Tensor<S> operator()(const Tensor<S>& x) const { return layer_norm(x, weight.tensor(), bias.tensor(), eps); }
+  Tensor<S> operator()(const Tensor<S>& x) const {
+    if (features > 0 && (x.rank() == 0 || x.size(-1) != features))
+      fail<ShapeError>("LayerNorm: got input ", x.shape(), ", expected [.., ", features, "]");
+    return layer_norm(x, weight.tensor(), bias.tensor(), eps);
+  }
 
   static void members(auto& self, auto&& visit) {
     visit("weight", self.weight);

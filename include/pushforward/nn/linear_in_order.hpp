@@ -27,11 +27,12 @@ template <class S>
 class StepLinear {
  public:
   StepLinear() = default;
-  explicit StepLinear(const Tensor<S>& weight) : source_(stop_gradient(weight)), columns_(transpose(source_)) {}
+  StepLinear(const Tensor<S>& weight, const Tensor<S>& bias)
+      : source_(stop_gradient(weight)), bias_(stop_gradient(bias)), columns_(transpose(source_)) {}
 
   Tensor<S> operator()(const Tensor<S>& x, const Tensor<S>& weight, const Tensor<S>& bias,
                        Activation activation = Activation::none) const {
-    if (weight.data() != source_.data())
+    if (!same(weight, source_) || !same(bias, bias_))
       fail<ValueError>(
           "step: the cache was made for other weights than the layer has now; make a new one with layer.cache(..)");
     check_linear(x, weight, bias);
@@ -44,8 +45,13 @@ class StepLinear {
     return activate(y, activation);
   }
 
+  /// Whether a tensor is still the one that was given: those that were are kept, so that no other has their place.
+  static bool same(const Tensor<S>& now, const Tensor<S>& then) {
+    return now.empty() ? then.empty() : now.data() == then.data();
+  }
+
  private:
-  Tensor<S> source_, columns_;  // [out, in] as it was given, [in, out]
+  Tensor<S> source_, bias_, columns_;  // [out, in] and [out] as they were given, [in, out]
 };
 
 }  // namespace pushforward::detail

@@ -30,6 +30,7 @@ class TransformerCache {
   friend struct TransformerBlock;
   KeyValueCache<S> attention_;
   detail::StepLinear<S> inner_, outer_;
+  Tensor<S> norm_weight_, norm_bias_;  // of what the keys and values were made from
 };
 
 /// A transformer's layer, normalized before each part, as in GPT-2 (Radford et al. 2019): [n, t, features] -> the same.
@@ -54,7 +55,12 @@ struct TransformerBlock {
         norm1(features, {.eps = options.eps}),
         norm2(features, {.eps = options.eps}),
         dropout{options.dropout},
-        activation(options.activation) {}
+        activation(options.activation) {
+    if (options.hidden < 0)
+      fail<ValueError>("TransformerBlock: .hidden is ", options.hidden, ", expected 0 (for 4 features) or more");
+    if (!(options.dropout >= 0 && options.dropout < 1))
+      fail<ValueError>("TransformerBlock: .dropout is ", options.dropout, ", expected 0 or more and less than 1");
+  }
 
   Tensor<S> operator()(const Tensor<S>& x) const {
     return run(x, [&](const Tensor<S>& part) { return dropout(part); });
@@ -67,14 +73,21 @@ struct TransformerBlock {
   TransformerCache<S> cache(Index sequences, Index capacity) const {
     TransformerCache<S> made;
     made.attention_ = self_attn.cache(sequences, capacity);
-    made.inner_ = detail::StepLinear<S>(linear1.weight.tensor());
-    made.outer_ = detail::StepLinear<S>(linear2.weight.tensor());
+    made.inner_ = detail::StepLinear<S>(linear1.weight.tensor(), linear1.bias.tensor());
+    made.outer_ = detail::StepLinear<S>(linear2.weight.tensor(), linear2.bias.tensor());
+    made.norm_weight_ = stop_gradient(norm1.weight.tensor());
+    made.norm_bias_ = stop_gradient(norm1.bias.tensor());
     return made;
   }
   /// The result at the next r positions x [n, r, features], without dropout and without a graph; the cache grows by
   /// them. The same bits as operator() gives there in evaluation. Throws as MultiHeadAttention::step does.
   Tensor<S> step(const Tensor<S>& x, TransformerCache<S>& cache) const {
     const NoGradient guard;
+    if (!detail::StepLinear<S>::same(norm1.weight.tensor(), cache.norm_weight_) ||
+        !detail::StepLinear<S>::same(norm1.bias.tensor(), cache.norm_bias_))
+      fail<ValueError>(
+          "TransformerBlock::step: the cache was made for another normalization than the block has now; make a new "
+          "one");
     const Tensor<S> h = x + self_attn.step(norm1(x), cache.attention_);
     return h +
            cache.outer_(cache.inner_(norm2(h), linear1.weight, linear1.bias, activation), linear2.weight, linear2.bias);

@@ -97,11 +97,21 @@ Tensor<S> posterior_values(const Q& q, Index k, Rng& rng) {
   }
 }
 
+// A normal prior of one number would serve codes of any size.
+template <class S, class Prior>
+void check_prior(const Prior& prior, const Tensor<S>& z) {
+  if constexpr (std::is_same_v<Prior, Normal<S>>)
+    if (prior.shape().rank() > 0 && z.size(-1) != prior.shape()[-1])
+      fail<ShapeError>("Vae: the encoder gives codes of ", z.size(-1), " numbers, but the prior is over ",
+                       prior.shape()[-1]);
+}
+
 // log p(x, z) - log q(z | x) for k draws z ~ q(z | x): [k, n].
 template <class S, class Model, class Posterior>
 Tensor<S> log_weights(const Model& model, const Posterior& q, const Tensor<S>& x, Index k, Rng& rng,
                       BoundGradient gradient = BoundGradient::standard) {
   const Draws<S> z = posterior_draws<S>(q, k, gradient, rng);
+  check_prior<S>(model.prior(), z.value);
   return model.decode(z.value).log_prob(x) + (model.prior().log_prob(z.value) - z.log_prob);
 }
 
@@ -146,17 +156,20 @@ template <class Model, class S>
 requires LatentVariableModel<Model, S> Tensor<S> evidence_lower_bound(const Model& model, const Tensor<S>& x,
                                                                       const ElboOptions& options, Rng& rng) {
   if (options.samples < 1) fail<ValueError>("elbo: .samples is ", options.samples, ", expected at least 1");
+  if (!(options.beta >= 0)) fail<ValueError>("elbo: .beta is ", options.beta, ", expected 0 or more");
   const auto q = model.encode(x);
   if constexpr (HasClosedKl<detail::posterior_of<Model, S>, detail::prior_of<Model>>) {
     if (options.analytic_kl && options.gradient == BoundGradient::standard) {
       const bool one = options.samples == 1;
       const Tensor<S> z = detail::posterior_values<S>(q, options.samples, rng);
+      detail::check_prior<S>(model.prior(), z);
       const Tensor<S> fit = model.decode(z).log_prob(x);
       const Tensor<S> divergence = kl_divergence(q, model.prior());
       return (one ? fit : mean(fit, 0)) - (options.beta == 1.0 ? divergence : divergence * options.beta);
     }
   }
   const Draws<S> z = detail::posterior_draws<S>(q, options.samples, options.gradient, rng);
+  detail::check_prior<S>(model.prior(), z.value);
   const Tensor<S> divergence = z.log_prob - model.prior().log_prob(z.value);
   return mean(model.decode(z.value).log_prob(x) - divergence * options.beta, 0);
 }

@@ -45,6 +45,7 @@ class ExampleMean {
   /// The mean of values [.., n] of n examples, plain over leading axes: one number. Throws ShapeError.
   template <class S>
   Tensor<S> operator()(const Tensor<S>& values) const {
+    if (values.empty()) fail<ShapeError>("ExampleMean: got no examples (losses of shape ", values.shape(), ")");
     if (plain()) return mean(values);
     check(values.shape(), -1);
     return sum(values * shares<S>()) / (static_cast<double>(values.size()) / static_cast<double>(weights_.size()));

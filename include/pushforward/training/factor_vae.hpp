@@ -45,16 +45,22 @@ struct FactorVaeStep {
 ///     Mlp discriminator({10, 256, 256, 1}, rng, {.activation = Activation::silu});
 ///     fit_factor_vae(vae, discriminator, images, {.gamma = 20}, {.epochs = 20}, rng);
 ///
-/// `options` are those of fit, and so is what it returns and throws.
+/// `options` are those of fit, and so is what it returns and throws; but .checkpoint and .resume throw ValueError,
+/// since such a file would not hold the discriminator: save both models with `save`.
 template <class Model, class Critic, class S>
 History fit_factor_vae(Model& model, Critic& discriminator, const Tensor<S>& data, const FactorVaeOptions& weights,
                        const FitOptions& options, Rng& rng,
                        Optimizer discriminator_optimizer = Adam({.learning_rate = 1e-4, .beta1 = 0.5, .beta2 = 0.9})) {
-  train(discriminator);
-  const auto history =
-      fit(model, data, detail::FactorVaeStep<Critic>{discriminator, discriminator_optimizer, weights}, options, rng);
-  evaluate(discriminator);
-  return history;
+  if (!options.checkpoint.empty() || options.resume)
+    fail<ValueError>(
+        "fit_factor_vae: .checkpoint and .resume would lose the discriminator; save both models with save(model, "
+        "file)");
+  struct Training {
+    Critic& critic;
+    explicit Training(Critic& c) : critic(c) { train(critic); }
+    ~Training() { evaluate(critic); }
+  } guard(discriminator);
+  return fit(model, data, detail::FactorVaeStep<Critic>{discriminator, discriminator_optimizer, weights}, options, rng);
 }
 
 }  // namespace pushforward
