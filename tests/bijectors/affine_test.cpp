@@ -60,6 +60,18 @@ TEST_CASE("the parameters of an affine map have gradients of order 2") {
       pf::testing::check_gradients(f, {pf::normal<double>({2}, rng), pf::normal<double>({2}, rng)}, {.order = 2}));
 }
 
+TEST_CASE("an ActNorm refuses data that are not finite, and stays as it was") {
+  for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    pf::ActNorm<> norm(2);
+    CHECK_THROWS_AS(norm.initialize(Tensor<>{{2, 2}, {1, 2, bad, 4}}), pf::ValueError);
+    CHECK(norm.initialized.item() == 0.0f);
+    CHECK(norm.shift.tensor().to_vector() == std::vector<float>{0, 0});
+    CHECK(norm.log_scale.tensor().to_vector() == std::vector<float>{0, 0});
+    norm.initialize(Tensor<>{{2, 2}, {1, 2, 3, 4}});
+    CHECK(norm.shift.tensor().to_vector() == std::vector<float>{2, 3});
+  }
+}
+
 TEST_CASE("affine maps refuse scales that cannot be inverted and events of the wrong size") {
   const Tensor<> one = Tensor<>::ones({2});
   CHECK_THROWS_AS(pf::Affine(one, one * 0), pf::ValueError);

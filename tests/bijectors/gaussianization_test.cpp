@@ -183,4 +183,11 @@ TEST_CASE("a Gaussianization refuses events and options that do not fit") {
   CHECK_THROWS_AS(layer.inverse(Tensor<>::scalar(1)), pf::ShapeError);
   CHECK_THROWS_AS(layer.initialize(Tensor<>::ones({4, 2})), pf::ShapeError);
   CHECK_THROWS_AS(layer.initialize(Tensor<>::zeros({0, 3})), pf::ValueError);
+  const Tensor<> x{{1, 3}, {0.5f, -1.0f, 2.0f}}, before = layer.inverse(x).value;
+  for (float bad : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+    CHECK_THROWS_AS(layer.initialize(Tensor<>{{2, 3}, {1, 2, 3, 4, bad, 6}}), pf::ValueError);
+    CHECK(layer.inverse(x).value.to_vector() == before.to_vector());
+  }
+  layer.initialize(Tensor<>{{2, 3}, {1, 2, 3, 4, 5, 6}});
+  CHECK_FALSE(layer.inverse(x).value.to_vector() == before.to_vector());
 }

@@ -1,4 +1,5 @@
 #include <pushforward/distributions/categorical.hpp>
+#include <pushforward/distributions/one_hot_categorical.hpp>
 #include <pushforward/testing/check_gradients.hpp>
 
 #include "support/catch.hpp"
@@ -63,4 +64,10 @@ TEST_CASE("classes without probability and classes that do not exist") {
   CHECK_THROWS_AS(pf::Categorical<>(Tensor<>::scalar(1.0f)), pf::ShapeError);
   CHECK_THROWS_AS(pf::Categorical<>(Tensor<>::zeros({2, 0})), pf::ShapeError);
   CHECK_THROWS_AS(pf::Categorical<>(Tensor<>{std::numeric_limits<float>::quiet_NaN(), 0.0f}), pf::ValueError);
+  CHECK_THROWS_WITH(pf::Categorical<>(Tensor<>{{2, 2}, {0.0f, -infinity, -infinity, -infinity}}),
+                    Catch::Contains("row 1"));
+  CHECK_THROWS_AS(pf::Categorical<>(Tensor<>{-infinity, -infinity}), pf::ValueError);
+  CHECK_THROWS_AS(pf::Categorical<>(Tensor<>{infinity, 0.0f}), pf::ValueError);
+  CHECK_THROWS_AS(pf::OneHotCategorical<>(Tensor<>{-infinity, -infinity}), pf::ValueError);
+  CHECK_THROWS_AS(pf::OneHotCategorical<>(Tensor<>{infinity, 0.0f}), pf::ValueError);
 }

@@ -19,6 +19,8 @@ Tensor<double> covariances(Index k, Index d, pf::Rng& rng) {
   return pf::matmul(a, a, {.transpose_b = true}) + 0.5 * Tensor<double>::eye(d);
 }
 
+Tensor<double> symmetric(const Tensor<double>& a) { return 0.5 * (a + pf::transpose(a)); }
+
 }  // namespace
 
 TEST_CASE("a MultivariateNormal's density is the textbook formula with the inverse and the determinant") {
@@ -62,12 +64,12 @@ TEST_CASE("draws of a MultivariateNormal follow its density and moments") {
 
 TEST_CASE("a MultivariateNormal is twice differentiable in data and parameters") {
   pf::Rng rng(4);
-  auto f = [](const auto& x, const auto& mean, const auto& cov) { return Full(mean, cov).log_prob(x); };
+  auto f = [](const auto& x, const auto& mean, const auto& cov) { return Full(mean, symmetric(cov)).log_prob(x); };
   CHECK_NOTHROW(pf::testing::check_gradients(
       f, {pf::normal<double>({3, 2, 2}, rng), pf::normal<double>({2}, rng), covariances(2, 2, rng)}, {.order = 2}));
   auto draw = [](const auto& mean, const auto& cov) {
     pf::Rng repeated(5);
-    return Full(mean, cov).rsample(3, repeated);
+    return Full(mean, symmetric(cov)).rsample(3, repeated);
   };
   CHECK_NOTHROW(
       pf::testing::check_gradients(draw, {pf::normal<double>({2}, rng), covariances(1, 2, rng)}, {.order = 2}));
@@ -95,6 +97,11 @@ TEST_CASE("a MultivariateNormal refuses matrices that are no covariance") {
   const Tensor<> mean = Tensor<>::zeros({2});
   CHECK_THROWS_AS(pf::MultivariateNormal<>(mean, Tensor<>{{2, 2}, {1, 2, 2, 1}}), pf::ValueError);
   CHECK_THROWS_AS(pf::MultivariateNormal<>(mean, Tensor<>::eye(3)), pf::ShapeError);
+  CHECK_THROWS_WITH(pf::MultivariateNormal<>(mean, Tensor<>{{2, 2}, {1, 0.5f, 0, 1}}), Catch::Contains("symmetric"));
+  CHECK_THROWS_AS(Full(Tensor<double>::zeros({2}), Tensor<double>{{2, 2, 2}, {1, 0, 0, 1, 4, 1, 1 + 1e-6, 4}}),
+                  pf::ValueError);
+  CHECK_NOTHROW(Full(Tensor<double>::zeros({2}), Tensor<double>{{2, 2}, {4e8, 1, 1 + 1e-3, 4e8}}));
+  CHECK_NOTHROW(pf::MultivariateNormal<>(mean, Tensor<>{{2, 2}, {1, 0.5f, 0.50001f, 1}}));
   CHECK_THROWS_AS(pf::MultivariateNormal<>::from_cholesky(mean, -Tensor<>::eye(2)), pf::ValueError);
   CHECK_THROWS_AS(pf::MultivariateNormal<>(mean, Tensor<>::full({2, 2}, std::nanf(""))), pf::ValueError);
   CHECK_THROWS_AS(pf::MultivariateNormal<>(mean, Tensor<>::eye(2)).log_prob(Tensor<>::scalar(1)), pf::ShapeError);

@@ -103,6 +103,8 @@ TEST_CASE("conditional flows refuse contexts and options that do not fit") {
   const auto flow = pf::conditional_real_nvp({.features = 2, .layers = 2}, 3, rng);
   const Tensor<> x = Tensor<>::ones({4, 2});
   CHECK_THROWS_AS(flow.log_prob(x, Tensor<>::ones({4, 2})), pf::ShapeError);
+  CHECK_THROWS_WITH(flow.log_prob(x, Tensor<>::ones({4, 2})), Catch::Contains("context of width 2, expected 3"));
+  CHECK_THROWS_WITH(flow.sample(Tensor<>::ones({4, 5}), rng), Catch::Contains("context of width 5, expected 3"));
   CHECK_THROWS_AS(flow.log_prob(x, Tensor<>::ones({5, 3})), pf::ShapeError);
   CHECK_THROWS_AS(flow.log_prob(x, Tensor<>::scalar(1)), pf::ShapeError);
   CHECK_THROWS_AS(flow.sample(Tensor<>::ones({3}), rng), pf::ShapeError);

@@ -1,5 +1,12 @@
 #include <pushforward/data/toy.hpp>
+#include <pushforward/distributions/kernel_density.hpp>
+#include <pushforward/distributions/mixture.hpp>
 #include <pushforward/models/conditional_flow.hpp>
+#include <pushforward/models/gaussianization_flow.hpp>
+#include <pushforward/models/inverse_masked_flow.hpp>
+#include <pushforward/models/monotone_flows.hpp>
+#include <pushforward/models/planar_flow.hpp>
+#include <pushforward/models/residual_flow.hpp>
 #include <pushforward/models/tempered_flow.hpp>
 #include <pushforward/objectives/likelihood.hpp>
 #include <pushforward/testing/check_distribution.hpp>
@@ -109,4 +116,36 @@ TEST_CASE("flows train on a learned normal and on a fixed mixture of normals") {
   pf::fit(fixed, two.sample(2000, rng), pf::mle,
           {.epochs = 5, .optimizer = pf::Adam({.learning_rate = 5e-3}), .progress = pf::Progress::off}, rng);
   CHECK(pf::mle(fixed, two.sample(2000, rng)).item() < before);
+}
+
+TEST_CASE("builders of flows refuse a base of other events, which would broadcast") {
+  pf::Rng rng(5);
+  const auto refuse = [&](const auto& build) {
+    CHECK_THROWS_AS(build(pf::standard_normal(1)), pf::ShapeError);
+    CHECK_THROWS_AS(build(pf::standard_normal(3)), pf::ShapeError);
+    CHECK_THROWS_AS(build(pf::Normal<>(Tensor<>::scalar(0), Tensor<>::scalar(1))), pf::ShapeError);
+    CHECK(build(pf::standard_normal(2)).log_prob(Tensor<>::zeros({4, 2})).shape() == pf::Shape{4});
+  };
+  refuse([&](auto base) { return pf::real_nvp(small, base, rng); });
+  refuse([&](auto base) { return pf::nice({.features = 2, .hidden = {4}}, base, rng); });
+  refuse([&](auto base) { return pf::neural_spline_flow({.features = 2, .hidden = {4}}, base, rng); });
+  refuse([&](auto base) { return pf::masked_autoregressive_flow({.features = 2, .hidden = {4}}, base, rng); });
+  refuse([&](auto base) { return pf::inverse_autoregressive_flow({.features = 2, .hidden = {4}}, base, rng); });
+  refuse([&](auto base) { return pf::planar_flow({.features = 2}, base, rng); });
+  refuse([&](auto base) { return pf::residual_flow({.features = 2, .layers = 2, .hidden = {4}}, base, rng); });
+  refuse([&](auto base) { return pf::neural_autoregressive_flow({.features = 2, .hidden = {4}}, base, rng); });
+  refuse([&](auto base) { return pf::bernstein_flow({.features = 2, .hidden = {4}}, base, rng); });
+  refuse([&](auto base) { return pf::sum_of_squares_flow({.features = 2, .hidden = {4}}, base, rng); });
+  refuse([&](auto base) { return pf::gaussianization_flow({.features = 2, .layers = 2}, base, rng); });
+  CHECK_THROWS_WITH(pf::real_nvp(small, pf::standard_normal(1), rng),
+                    Catch::Contains("[1]") && Catch::Contains(".features = 2"));
+
+  // The events of these, and a density without a shape, fit.
+  const Tensor<> x = Tensor<>::zeros({4, 2});
+  const auto fits = [&](auto base) { return pf::real_nvp(small, base, rng).log_prob(x).shape() == pf::Shape{4}; };
+  CHECK(fits(pf::LearnedMixture<>(3, 2, rng)));
+  CHECK(fits(
+      pf::Mixture<pf::Normal<>>(Tensor<>::zeros({3}), pf::Normal<>(pf::normal({3, 2}, rng), Tensor<>::ones({2})))));
+  CHECK(fits(pf::KernelDensity<>(pf::normal({20, 2}, rng))));
+  CHECK(fits(pf::real_nvp(small, rng)));
 }

@@ -91,7 +91,8 @@ struct LearnedAffine {
 ///
 /// `initialize(y)` sets it from a batch y of what `forward` is to produce; the first call counts, later ones do
 /// nothing. It is explicit, so that `forward` and `inverse` stay constant and may run in several threads; `fit` calls
-/// it through the model with the first batch. Without it the layer starts as the identity.
+/// it through the model with the first batch. Without it the layer starts as the identity. Throws ValueError for no
+/// data, a NaN or infinity, and changes nothing then.
 template <class S = float>
 struct ActNorm {
   Parameter<S> shift, log_scale;
@@ -113,7 +114,7 @@ struct ActNorm {
   void initialize(const Tensor<S>& y) {
     if (initialized.item() != S(0)) return;
     detail::check_features("ActNorm", y.shape(), shift.size());
-    if (y.empty()) fail<ValueError>("ActNorm: cannot initialize from no data");
+    detail::check_initial_data("ActNorm", y);
     NoGradient guard;
     const Tensor<S> rows = reshape(y, Shape{y.size() / shift.size(), shift.size()});
     shift = mean(rows, 0);

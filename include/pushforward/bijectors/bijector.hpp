@@ -5,6 +5,7 @@
 #include <memory>
 
 #include <pushforward/distributions/concepts.hpp>
+#include <pushforward/distributions/fused.hpp>
 #include <pushforward/nn/module.hpp>
 #include <pushforward/ops/arithmetic.hpp>
 
@@ -38,6 +39,14 @@ inline void check_features(const char* bijector, const Shape& x, Index features)
   if (x.rank() == 0 || x[-1] != features)
     fail<ShapeError>(bijector, ": input of shape ", x, ", expected events of ", features, " numbers, [.., ", features,
                      "]");
+}
+
+// Throws before anything is set from data that says nothing.
+template <class S>
+void check_initial_data(const char* bijector, const Tensor<S>& y) {
+  if (y.empty()) fail<ValueError>(bijector, ": cannot initialize from no data");
+  if (any_of(y, [](S u) { return u - u != S(0); }))
+    fail<ValueError>(bijector, ": cannot initialize from data with NaN or infinity, expected finite numbers");
 }
 
 // What depends on data before training: does it where a bijector has it, from what is to come out of `forward`.

@@ -7,11 +7,13 @@
 #include <pushforward/bijectors/coupling.hpp>
 #include <pushforward/bijectors/rational_quadratic.hpp>
 #include <pushforward/bijectors/volume_preserving.hpp>
+#include <pushforward/nn/linear.hpp>
 
 namespace pushforward {
 
 /// A network with part of its input given: h [.., k] -> net([h, context]) with context [c], or [.., c] that broadcasts
-/// to the leading axes of h. It refers to `net`, so that gradients reach it, and must not outlive it.
+/// to the leading axes of h. It refers to `net`, so that gradients reach it, and must not outlive it. Throws ShapeError
+/// for a context that does not fit.
 template <class Net>
 class GivenContext {
  public:
@@ -27,12 +29,21 @@ class GivenContext {
     if (!(broadcast(context_.shape(), expected, "GivenContext") == expected))
       fail<ShapeError>("GivenContext: context of shape ", context_.shape(), " for input ", h.shape(), ", expected ",
                        expected, " or what broadcasts to it");
+    if constexpr (std::same_as<Net, Mlp<Scalar>>) check_width(h.size(-1));
     return (*net_)(concat({h, expand(context_, expected)}, -1));
   }
 
   static void members(auto&, auto&&) {}  // the network belongs to whoever gave it
 
  private:
+  // What an Mlp lacks is the context's fault: a coupling hands on as many numbers as it keeps.
+  void check_width(Index kept) const {
+    if (net_->layers.empty()) return;
+    const Index expected = net_->layers.front().weight.shape()[1] - kept;
+    if (expected > 0 && context_.size(-1) != expected)
+      fail<ShapeError>("GivenContext: got a context of width ", context_.size(-1), ", expected ", expected);
+  }
+
   const Net* net_;
   Tensor<Scalar> context_;
 };

@@ -102,7 +102,8 @@ class GaussianizationTransform {
 ///
 /// `initialize(y)` fits the mixtures to a batch y of what `forward` is to produce; the first call counts. Alternated
 /// with rotations it makes any data normal in the end (Chen and Gopinath 2000): `gaussianization_flow`. Data should
-/// have a scale between 1e-6 and 1e6. y [.., d]. Throws ValueError for fewer than one feature or component, ShapeError.
+/// have a scale between 1e-6 and 1e6. y [.., d]. Throws ValueError for fewer than one feature or component, or for
+/// data with NaN or infinity, ShapeError.
 template <class S = float>
 class Gaussianization {
  public:
@@ -127,7 +128,7 @@ class Gaussianization {
   void initialize(const Tensor<S>& y) {
     if (initialized_.item() != S(0)) return;
     detail::check_features(name, y.shape(), raw_.size(0));
-    if (y.empty()) fail<ValueError>(name, ": cannot initialize from no data");
+    detail::check_initial_data(name, y);
     raw_ = transform_.fitted(reshape(y, Shape{y.size() / raw_.size(0), raw_.size(0)}));
     initialized_ = Tensor<S>::ones({1});
   }

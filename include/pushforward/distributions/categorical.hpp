@@ -1,6 +1,9 @@
 // Categorical: one of k classes.
 #pragma once
 
+#include <algorithm>
+#include <limits>
+
 #include <pushforward/distributions/concepts.hpp>
 #include <pushforward/distributions/fused.hpp>
 #include <pushforward/ops/indexing.hpp>
@@ -8,10 +11,30 @@
 
 namespace pushforward {
 
+namespace detail {
+
+// Rows of logits [.., k] make probabilities where their maximum is finite; -infinity excludes a class.
+template <class S>
+void check_logits(const char* distribution, const Tensor<S>& logits) {
+  if (!any_of(logits, [](S l) { return l - l != S(0); })) return;
+  check_not_nan(distribution, "logits", logits);
+  const Index k = logits.size(-1);
+  for (Index row = 0; row < logits.size() / k; ++row) {
+    S most = -std::numeric_limits<S>::infinity();
+    for (Index i = 0; i < k; ++i) most = std::max(most, logits.data()[row * k + i]);
+    if (most - most != S(0))
+      fail<ValueError>(distribution, ": the largest of row ", row, " of the logits is ", most,
+                       ", expected a finite number; -infinity excludes a class, but not all");
+  }
+}
+
+}  // namespace detail
+
 /// One of k classes, P(x = i) = softmax(logits)[i].
 ///
 /// Logits of shape [.., k]; an event is the number of a class, so draws and data are Tensor<Index> without the axis k.
-/// Throws ShapeError for logits without classes, ValueError for a NaN.
+/// Throws ShapeError for logits without classes, ValueError for a NaN,
+/// +infinity, or a row without any finite number. -infinity excludes a class.
 template <class S = float>
 class Categorical {
  public:
@@ -20,7 +43,7 @@ class Categorical {
   explicit Categorical(const Tensor<S>& logits) : logits_(logits) {
     if (logits.rank() == 0 || logits.size(-1) == 0)
       fail<ShapeError>("Categorical: logits of shape ", logits.shape(), ", expected [.., k] with k > 0 classes");
-    detail::check_not_nan("Categorical", "logits", logits);
+    detail::check_logits("Categorical", logits);
   }
 
   /// The shape of the logits, [.., k].

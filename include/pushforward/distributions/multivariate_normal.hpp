@@ -1,6 +1,7 @@
 // MultivariateNormal: the normal distribution with a full covariance matrix.
 #pragma once
 
+#include <cmath>
 #include <numeric>
 #include <vector>
 
@@ -35,6 +36,24 @@ Tensor<S> from_columns(const Tensor<S>& columns, const Shape& shape) {
   return reshape(permute(columns, order), shape);
 }
 
+// Only the lower triangle of a covariance is read: the upper one must say the same.
+template <class S>
+void check_symmetric(const char* distribution, const Tensor<S>& matrix) {
+  constexpr double tolerance = sizeof(S) == 4 ? 1e-4 : 1e-8;
+  const Index d = matrix.size(-1);
+  for (Index first = 0; first < matrix.size(); first += d * d) {
+    const S* a = matrix.data() + first;
+    for (Index i = 0; i < d; ++i)
+      for (Index j = 0; j < i; ++j) {
+        const double lower = a[i * d + j], upper = a[j * d + i];
+        const double size = std::sqrt(std::abs(double{a[i * d + i]} * double{a[j * d + j]}));
+        if (std::abs(lower - upper) > tolerance * size)
+          fail<ValueError>(distribution, ": the covariance is not symmetric, ", lower, " at (", i, ", ", j, ") and ",
+                           upper, " at (", j, ", ", i, "); take the mean of it and its transpose");
+      }
+  }
+}
+
 // The diagonals of matrices [.., d, d].
 template <class S>
 Tensor<S> diagonal_of(const Tensor<S>& a) {
@@ -63,14 +82,14 @@ Tensor<S> along_batch(const Tensor<S>& matrix, const Shape& full, int batch_rank
 ///     log p(x) = - |L^-1 (x - mean)|^2 / 2 - sum_i log L_ii - d log(2 pi) / 2
 ///
 /// Mean [.., d] and covariance [.., d, d], the leading axes broadcast against each other. Throws ValueError for a
-/// covariance that is not positive definite or a NaN, ShapeError for shapes that do not fit.
+/// covariance that is not symmetric or not positive definite or a NaN, ShapeError for shapes that do not fit.
 template <class S = float>
 class MultivariateNormal {
  public:
   using Scalar = S;
 
   MultivariateNormal(const Tensor<S>& mean, const Tensor<S>& covariance)
-      : MultivariateNormal(Given{}, mean, covariance, cholesky(checked(mean, covariance))) {}
+      : MultivariateNormal(Given{}, mean, covariance, cholesky(symmetric(checked(mean, covariance)))) {}
   /// With the Cholesky factor, of which only the lower triangle counts: what networks put out. Throws ValueError unless
   /// its diagonal is positive.
   static MultivariateNormal from_cholesky(const Tensor<S>& mean, const Tensor<S>& factor) {
@@ -134,6 +153,11 @@ class MultivariateNormal {
                        ", expected [.., d] and [.., d, d]");
     detail::check_not_nan("MultivariateNormal", "mean", mean);
     detail::check_not_nan("MultivariateNormal", "the matrix", matrix);
+    return matrix;
+  }
+
+  static const Tensor<S>& symmetric(const Tensor<S>& matrix) {
+    detail::check_symmetric("MultivariateNormal", matrix);
     return matrix;
   }
 

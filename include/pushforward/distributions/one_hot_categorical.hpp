@@ -9,7 +9,7 @@ namespace pushforward {
 /// One of k classes as a vector of zeros and one 1, P(x = e_i) = softmax(logits)[i].
 ///
 /// Logits of shape [.., k]; the last axis is the event. Throws ShapeError for logits without classes, ValueError for a
-/// NaN.
+/// NaN, +infinity, or a row without any finite number.
 template <class S = float>
 class OneHotCategorical {
  public:
