@@ -159,3 +159,26 @@ TEST_CASE("distributions of counts refuse bad parameters") {
   CHECK_THROWS_AS(pf::NegativeBinomial<>(Tensor<>{-1.0f}, Tensor<>{0.0f}), pf::ValueError);
   CHECK_THROWS_AS(pf::NegativeBinomial<>(Tensor<>{1.0f, 2.0f}, Tensor<>{0.0f, 1.0f, 2.0f}), pf::ShapeError);
 }
+
+TEST_CASE("every Poisson count lies below infinity") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  CHECK(pf::Poisson<double>(Tensor<double>{3.0}).cdf(Tensor<double>{infinity}).item() == 1);
+}
+
+TEST_CASE("the divergence of close binomials of many trials keeps its digits") {
+  auto binomial = [](float n, float l) { return pf::Binomial<>(Tensor<>::scalar(n), Tensor<>::scalar(l)); };
+  const double h = 3.16e-4F;
+  CHECK(pf::kl_divergence(binomial(1e7F, 0), binomial(1e7F, 3.16e-4F)).item() ==
+        Approx(1e7 * std::log(std::cosh(h / 2))).epsilon(1e-5));
+  CHECK(pf::kl_divergence(binomial(1e7F, -2), binomial(1e7F, -2)).item() == 0);
+  CHECK(pf::kl_divergence(binomial(1, 0), binomial(1, 1.5F)).item() == Approx(std::log(std::cosh(0.75))).epsilon(1e-6));
+  CHECK(std::abs(pf::kl_divergence(binomial(1, -900), binomial(1, -900.5F)).item()) < 1e-30);
+  pf::Rng rng(3);
+  const Tensor<double> a = pf::normal<double>({4}, rng), b = a + 0.7 * pf::normal<double>({4}, rng);
+  pf::testing::check_gradients(
+      [](const Tensor<double>& x, const Tensor<double>& y) {
+        const auto n = Tensor<double>::full({4}, 5);
+        return pf::kl_divergence(pf::Binomial<double>(n, x), pf::Binomial<double>(n, y));
+      },
+      {a, b}, {.order = 2});
+}

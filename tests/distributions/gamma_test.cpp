@@ -211,3 +211,33 @@ TEST_CASE("gamma distributions refuse bad parameters") {
   CHECK_THROWS_AS(pf::InverseGamma<>(ones, ones * nan), pf::ValueError);
   CHECK_THROWS_AS(pf::InverseGamma<>(ones, Tensor<>::ones({3})), pf::ShapeError);
 }
+
+TEST_CASE("gamma distributions have no density at infinity, and gradients beside it are finite") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  CHECK(one(3, 1).log_prob(Tensor<double>::scalar(infinity)).item() == -infinity);
+  const auto three = Tensor<double>::scalar(3), unit = Tensor<double>::scalar(1);
+  CHECK(pf::InverseGamma<double>(three, unit).log_prob(Tensor<double>::scalar(infinity)).item() == -infinity);
+  const Tensor<double> a = pf::variable(three), x{{2, 1}, {2.0, infinity}};
+  const Tensor<double> each = pf::Gamma<double>(pf::reshape(a, {1}), Tensor<double>{1.0}).log_prob(x);
+  CHECK(pf::gradient(pf::sum(pf::slice(each, 0, 0, 1)), a).item() ==
+        Approx(std::log(2.0) - pf::math::digamma(3.0)).epsilon(1e-12));
+  CHECK(std::isfinite(pf::gradient(pf::sum(each), a).item()));
+}
+
+TEST_CASE("the divergence of gamma distributions of large concentration keeps its digits in float") {
+  for (const double a : {1e2, 1e4, 1e6}) {
+    const auto from = static_cast<float>(a), to = static_cast<float>(a * (1 + 1 / std::sqrt(a)));
+    for (const float rate : {1.0F, 1.001F}) {
+      const auto p = std::pair{Tensor<>::scalar(to), Tensor<>::scalar(rate)};
+      auto wide = [](float x) { return Tensor<double>::scalar(static_cast<double>(x)); };
+      const double expected =
+          pf::kl_divergence(pf::Gamma<double>(wide(from), wide(1)), pf::Gamma<double>(wide(to), wide(rate))).item();
+      CHECK(pf::kl_divergence(one<float>(from, 1), pf::Gamma<>(p.first, p.second)).item() ==
+            Approx(expected).epsilon(2e-4).margin(1e-8));
+      CHECK(pf::kl_divergence(pf::InverseGamma<>(Tensor<>::scalar(from), Tensor<>::scalar(1)),
+                              pf::InverseGamma<>(p.first, p.second))
+                .item() == Approx(expected).epsilon(2e-4).margin(1e-8));
+    }
+  }
+  CHECK(pf::kl_divergence(one<float>(1e6, 1), one<float>(1.001e6, 1)).item() == Approx(0.49988).epsilon(2e-4));
+}

@@ -126,3 +126,44 @@ TEST_CASE("a StudentT refuses bad parameters") {
   CHECK_THROWS_AS(pf::StudentT<>(one, zero * nan, one), pf::ValueError);
   CHECK_THROWS_AS(pf::StudentT<>(one, zero, Tensor<>::ones({3})), pf::ShapeError);
 }
+
+TEST_CASE(
+    "tails of the cdf of a StudentT keep their digits, for large freedom and beyond the square root of the largest") {
+  for (const double f : {3.0, 100.0, 1e4, 1e6})
+    for (const double t : {1.5, 8.0, 9.9}) {
+      const double constant = pf::math::gamma_half_step(0, 0.5 * f) - 0.5 * std::log(2 * std::acos(-1.0));
+      auto tail = [&](double u) {  // of z = t + u / (1 - u)
+        const double z = t + u / (1 - u);
+        return std::exp(constant - 0.5 * (f + 1) * std::log1p(z * z / f)) / ((1 - u) * (1 - u));
+      };
+      const double expected = support::integrate(tail, 0, 1),
+                   found = standard(f).cdf(Tensor<double>::scalar(-t)).item();
+      CHECK(found == Approx(expected).epsilon(1e-9));
+      CHECK(standard(f).cdf(Tensor<double>::scalar(t)).item() == Approx(1 - expected).epsilon(1e-12));
+    }
+  for (const double f : {1.1e8, 1e12, 1e18, 1e308}) {  // the normal's, and the first term in 1 / f
+    const double t = 8, slope = t * (t * t + 1) / (4 * f) * std::exp(-0.5 * t * t) / std::sqrt(2 * std::acos(-1.0));
+    CHECK(standard(f).cdf(Tensor<double>::scalar(-t)).item() ==
+          Approx(0.5 * std::erfc(t / std::sqrt(2.0)) + slope).epsilon(2e-10));
+  }
+  CHECK(standard(1).cdf(Tensor<double>::scalar(-1e200)).item() == Approx(1e-200 / std::acos(-1.0)).epsilon(1e-12));
+  CHECK(standard(1).cdf(Tensor<double>::scalar(-std::numeric_limits<double>::infinity())).item() == 0);
+  CHECK(standard(1).cdf(Tensor<double>::scalar(0)).item() == Approx(0.5).epsilon(1e-14));
+}
+
+TEST_CASE("the entropy of a StudentT of large freedom is the normal's and 1 / freedom, in double too") {
+  const double normal = 0.5 + 0.5 * std::log(2 * std::acos(-1.0));
+  for (const double f : {1e6, 1e10, 1e14}) CHECK(standard(f).entropy().item() == Approx(normal + 1 / f).epsilon(1e-12));
+}
+
+TEST_CASE("the divergence of Cauchy distributions far apart is finite in float") {
+  auto cauchy = [](float m, float s) { return pf::Cauchy<>(Tensor<>::scalar(m), Tensor<>::scalar(s)); };
+  auto far = pf::kl_divergence(cauchy(1e20F, 1), cauchy(0, 1));
+  CHECK(far.item() == Approx(2 * std::log(0.5e20)).epsilon(1e-6));
+  CHECK(pf::kl_divergence(cauchy(0, 1e30F), cauchy(0, 1e-30F)).item() ==
+        Approx(60 * std::log(10.0) - std::log(4.0)).epsilon(1e-6));
+  CHECK(pf::kl_divergence(cauchy(1, 2), cauchy(-2, 1)).item() == Approx(std::log(18.0 / 8)).epsilon(1e-6));
+  const Tensor<> m = pf::variable(Tensor<>::scalar(1e20F));
+  CHECK(pf::gradient(pf::kl_divergence(pf::Cauchy<>(m, Tensor<>::scalar(1)), cauchy(0, 1)), m).item() ==
+        Approx(2e-20).epsilon(1e-5));
+}

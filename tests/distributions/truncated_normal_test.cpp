@@ -133,3 +133,30 @@ TEST_CASE("a TruncatedNormal refuses bad parameters") {
   CHECK_THROWS_AS(pf::TruncatedNormal<>(Tensor<>::zeros({2}), Tensor<>::ones({3}), zero, one), pf::ShapeError);
   CHECK_THROWS_AS(pf::TruncatedNormal<>(zero, one, zero, one).icdf(Tensor<>{-0.1f}), pf::ValueError);
 }
+
+TEST_CASE("the entropy of a TruncatedNormal far in a tail is the exponential's, in float too") {
+  // 1 - log a - 2 / a^2 + ... for [a, infinity)
+  for (const double a : {1e3, 1e4, 1e6}) {
+    const double expected = 1 - std::log(a) - 2 / (a * a);
+    CHECK(standard(a, infinity).entropy().item() == Approx(expected).epsilon(1e-11));
+    CHECK(standard(-infinity, -a).entropy().item() == Approx(expected).epsilon(1e-11));
+    const auto low = static_cast<float>(a);
+    const pf::TruncatedNormal<> cut(Tensor<>{0.0F}, Tensor<>{1.0F}, Tensor<>{low},
+                                    Tensor<>{std::numeric_limits<float>::infinity()});
+    CHECK(cut.entropy().item() == Approx(expected).epsilon(1e-6));
+    CHECK(standard(a, infinity).variance().item() * a * a == Approx(1 - 6 / (a * a)).epsilon(1e-9));
+  }
+}
+
+TEST_CASE("the entropy of a TruncatedNormal is differentiable in its bounds") {
+  const Tensor<double> low{-0.5, 0.5, -3.0}, high{1.0, 4.0, -1.0};
+  pf::testing::check_gradients(
+      [](const Tensor<double>& a, const Tensor<double>& b) {
+        return Truncated(Tensor<double>{0.0}, Tensor<double>{1.0}, a, b).entropy();
+      },
+      {low, high}, {.order = 2});
+  const Tensor<> far = pf::variable(Tensor<>{1e4F});
+  const pf::TruncatedNormal<> cut(Tensor<>{0.0F}, Tensor<>{1.0F}, far,
+                                  Tensor<>{std::numeric_limits<float>::infinity()});
+  CHECK(std::abs(pf::gradient(pf::sum(cut.variance()), far).item()) < 1e-10F);  // -2e-12
+}

@@ -64,8 +64,9 @@ class Cauchy : public detail::LocationScale<S, detail::StandardCauchy> {
 template <class S>
 Tensor<S> kl_divergence(const Cauchy<S>& q, const Cauchy<S>& p) {
   auto each = [](auto m_q, auto s_q, auto m_p, auto s_p) {
-    const auto skew = (s_q - s_p) * (s_q - s_p) + (m_q - m_p) * (m_q - m_p);
-    return log1p(skew / (s_q * s_p * 4.0));
+    // In two factors: the first is (s_q + s_p)^2 / (4 s_q s_p).
+    return detail::log1p_squared_ratio(s_q - s_p, sqrt(s_q) * sqrt(s_p) * 2.0) +
+           detail::log1p_squared_ratio(m_q - m_p, s_q + s_p);
   };
   return detail::event_sum(q.shape().rank() > 0 ? q.shape() : p.shape(), each, q.location(), q.scale(), p.location(),
                            p.scale());

@@ -10,7 +10,7 @@ namespace pushforward::detail {
 
 PUSHFORWARD_ONCE double poisson_cdf(double x, double log_rate) {
   if (std::isnan(x) || x < 0) return std::isnan(x) ? x : 0.0;
-  return math::gamma_q(std::floor(x) + 1, std::exp(log_rate));
+  return std::isinf(x) ? 1.0 : math::gamma_q(std::floor(x) + 1, std::exp(log_rate));
 }
 
 PUSHFORWARD_ONCE double binomial_cdf(double x, double n, double logit) {

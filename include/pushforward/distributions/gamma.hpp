@@ -30,13 +30,14 @@ class Gamma {
   Tensor<S> mean() const { return concentration_ / rate_; }
   Tensor<S> variance() const { return concentration_ / square(rate_); }
 
-  /// The log-density in nats, summed over the event, -infinity for x <= 0: x [.., d] -> [..], broadcast against the
-  /// parameters.
+  /// The log-density in nats, summed over the event, -infinity for x <= 0 and at infinity: x [.., d] -> [..], broadcast
+  /// against the parameters.
   Tensor<S> log_prob(const Tensor<S>& x) const {
     auto density = [](auto u, auto a, auto rate, auto remainder) {
       const auto inside = clamp(u, least, most), log_u = log(inside);
       const auto log_mass = detail::log_gamma_kernel(inside * rate, log_u + log(rate), a, remainder);
-      return where(u <= 0.0, -std::numeric_limits<double>::infinity(), log_mass - log_u);
+      constexpr double none = -std::numeric_limits<double>::infinity();
+      return where(u <= 0.0, none, where(u > most, none, log_mass - log_u));
     };
     return detail::event_sum(shape_, density, x, concentration_, rate_, detail::stirling_remainder(concentration_));
   }
@@ -87,8 +88,8 @@ namespace detail {
 // The divergence of Gamma(a_q, rate_q) from Gamma(a_p, rate_p), which that of their reciprocals shares.
 template <class S>
 Tensor<S> gamma_kl(const Tensor<S>& a_q, const Tensor<S>& rate_q, const Tensor<S>& a_p, const Tensor<S>& rate_p) {
-  const Tensor<S> r = rate_p / rate_q;
-  const Tensor<S> each = log_gamma_divergence(a_p, a_q) + a_q * (r - 1) - a_p * log(r);
+  // The terms of the rates are those that move the deviance from a_q to a_q r.
+  const Tensor<S> each = deviance(a_p, a_q * (rate_p / rate_q)) + log_gamma_divergence_rest(a_p, a_q);
   return event_total(each.shape(), each);
 }
 

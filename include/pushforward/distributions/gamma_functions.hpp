@@ -47,6 +47,8 @@ inline double gamma_half_step(int n, double x) {
   if (n == 0 && x > 16.0)
     return x * std::log1p(0.5 / x) - 0.5 + stirling_remainder(0, x + 0.5) - stirling_remainder(0, x);
   if (n == 0) return lgamma(x + 0.5) - lgamma(x) - 0.5 * std::log(x);
+  if (n == 1 && x > 16.0)
+    return std::log1p(0.5 / x) - 0.5 / (x + 0.5) + stirling_remainder(1, x + 0.5) - stirling_remainder(1, x);
   return polygamma(n - 1, x + 0.5) - polygamma(n - 1, x) - 0.5 * detail::reciprocal_derivative(n - 1, x);
 }
 
@@ -121,13 +123,31 @@ Tensor<S> gamma_entropy(const Tensor<S>& alpha) {
          (1 - alpha) * stirling_remainder(alpha, 1);
 }
 
-// log Gamma(p) - log Gamma(q) - (p - q) psi(q) >= 0, of which the divergences of gamma and Dirichlet distributions
+// math::deviance of positive tensors, in double.
+template <class S>
+Tensor<S> deviance(const Tensor<S>& x, const Tensor<S>& m) {
+  auto value = [](const Tensor<S>& at, const Tensor<S>& mean) {
+    return in_double("deviance", math::deviance, at, mean);
+  };
+  auto rule = [](const Tensor<S>& g, const Tensor<S>&, const Tensor<S>& at, const Tensor<S>& mean) {
+    const Tensor<S> off = (at - mean) / mean, near = abs(stop_gradient(off)) < 0.5;
+    const Tensor<S> log_ratio = where(near, log1p(where(near, off, 0)), log(at) - log(mean));
+    return std::array<Tensor<S>, 2>{sum_to(g * log_ratio, at.shape()), sum_to(-g * off, mean.shape())};
+  };
+  return primitive(value, rule, x, m);
+}
+
+// log Gamma(p) - log Gamma(q) - (p - q) psi(q) - deviance(p, q), which stays small for large p and q.
+template <class S>
+Tensor<S> log_gamma_divergence_rest(const Tensor<S>& p, const Tensor<S>& q) {
+  return 0.5 * deviance(q, p) / q + stirling_remainder(p) - stirling_remainder(q) - (p - q) * stirling_remainder(q, 1);
+}
+
+// log Gamma(p) - log Gamma(q) - (p - q) psi(q) >= 0, of which the divergences of beta and Dirichlet distributions
 // consist; large terms cancel on paper.
 template <class S>
 Tensor<S> log_gamma_divergence(const Tensor<S>& p, const Tensor<S>& q) {
-  const Tensor<S> t = p / q, log_t = log(t);
-  return q * (t * log_t - t + 1) + 0.5 * (t - 1 - log_t) + stirling_remainder(p) - stirling_remainder(q) -
-         (p - q) * stirling_remainder(q, 1);
+  return deviance(p, q) + log_gamma_divergence_rest(p, q);
 }
 
 // a log(1 + distance / a) - distance, where log_ratio = log(1 + distance / a). Near 0, where the two cancel to first

@@ -39,13 +39,14 @@ class InverseGamma {
     return where(a > 2, square(scale() / (safe - 1)) / (safe - 2), infinity);
   }
 
-  /// The log-density in nats, summed over the event, -infinity for x <= 0: x [.., d] -> [..], broadcast against the
-  /// parameters.
+  /// The log-density in nats, summed over the event, -infinity for x <= 0 and at infinity: x [.., d] -> [..], broadcast
+  /// against the parameters.
   Tensor<S> log_prob(const Tensor<S>& x) const {
     auto density = [](auto u, auto a, auto scale, auto remainder) {
       const auto inside = clamp(u, least, most), log_u = log(inside);
       const auto log_mass = detail::log_gamma_kernel(scale / inside, log(scale) - log_u, a, remainder);
-      return where(u <= 0.0, -std::numeric_limits<double>::infinity(), log_mass - log_u);
+      constexpr double none = -std::numeric_limits<double>::infinity();
+      return where(u <= 0.0, none, where(u > most, none, log_mass - log_u));
     };
     return detail::event_sum(shape_, density, x, concentration_, scale_, detail::stirling_remainder(concentration_));
   }

@@ -1,6 +1,9 @@
 // StudentT: from Cauchy's tails to the normal distribution.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+
 #include <pushforward/distributions/gamma_functions.hpp>
 #include <pushforward/distributions/location_scale.hpp>
 
@@ -56,11 +59,10 @@ class StudentT {
     const Tensor<S> z = (x - location_) / scale_, f = expand(freedom_, broadcast(z.shape(), shape_, "StudentT::cdf"));
     const Tensor<S> at = expand(z, f.shape());
     return Tensor<S>::generate(f.shape(), [&](Index i) {
-      const double n = static_cast<double>(f.data()[i]), t = static_cast<double>(at.data()[i]), t2 = t * t;
+      const double n = static_cast<double>(f.data()[i]), t = static_cast<double>(at.data()[i]);
       if (std::isnan(t)) return at.data()[i];
-      const double outside =
-          t2 < n ? 1.0 - math::beta_p(0.5, 0.5 * n, t2 / (n + t2)) : math::beta_p(0.5 * n, 0.5, 1.0 / (1.0 + t2 / n));
-      return static_cast<S>(t < 0 ? 0.5 * outside : 1.0 - 0.5 * outside);
+      const double tail = 0.5 * both_tails(n, std::abs(t));
+      return static_cast<S>(t < 0 ? tail : 1.0 - tail);
     });
   }
 
@@ -83,6 +85,15 @@ class StudentT {
 
  private:
   static constexpr double most = sizeof(S) == 4 ? 80.0 : 700.0;  // exp(..) stays finite
+
+  // P(|T| > t), accurate where it is small; beyond 1e100 roots of n a power law whose square would underflow.
+  static double both_tails(double n, double t) {
+    constexpr double far = 1e-100;
+    const double inverse = std::sqrt(n) / t, r = std::max(inverse, far), r2 = r * r, s2 = t * t / n;
+    if (n > 1e8) return std::erfc(std::sqrt(0.5 * n * std::log1p(s2)) * (1.0 - 0.25 / n));  // Wallace 1959
+    if (r > 1.0) return math::beta_p(0.5 * n, 0.5, 1.0 / (1.0 + s2), s2 / (1.0 + s2));
+    return math::beta_p(0.5 * n, 0.5, r2 / (1.0 + r2), 1.0 / (1.0 + r2)) * std::pow(inverse / r, n);
+  }
 
   Tensor<S> drawn(const Shape& shape, Rng& rng) const {
     const Tensor<S> half = expand(0.5 * freedom_, shape), noise = normal<S>(shape, rng);

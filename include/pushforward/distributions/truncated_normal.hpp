@@ -56,31 +56,30 @@ inline double truncated_quantile(double u, double a, double b) {
 }
 
 struct TruncatedMoments {
-  double mean, variance;
+  double mean, variance, excess;  // of the mean over nearest_to_zero(a, b)
 };
 
 // Of the standard normal in [a, b], by quadrature: closed forms cancel in narrow intervals and far tails.
 inline TruncatedMoments truncated_moments(double a, double b) {
   if (b < 0 || (a <= 0 && -a > b)) {
     const TruncatedMoments mirrored = truncated_moments(-b, -a);
-    return {-mirrored.mean, mirrored.variance};
+    return {-mirrored.mean, mirrored.variance, -mirrored.excess};
   }
   // Gauss and Legendre's rule of 5 points on parts of the interval in which the density does not underflow.
   constexpr double nodes[] = {0.0, 0.53846931010568309104, 0.90617984593866399280};
   constexpr double shares[] = {0.56888888888888888889, 0.47862867049936646804, 0.23692688505618908751};
-  const double low = std::max(a, -40.0), high = std::min(b, low > 0 ? low + std::min(40.0, 40.0 / low) : 40.0);
-  const double r = nearest_to_zero(low, high);
+  const double low = std::max(a, -40.0), width = std::min(b - low, low > 0 ? std::min(40.0, 40.0 / low) : 40.0 - low);
   constexpr int parts = 200;
   double mass = 0, first = 0, second = 0;
   for (int part = 0; part < parts; ++part)
     for (int i = -2; i <= 2; ++i) {
-      const double half = 0.5 * (high - low) / parts,
-                   from_low = half * (2 * part + 1 + (i < 0 ? -nodes[-i] : nodes[i]));
-      const double z = low + from_low, w = shares[std::abs(i)] * std::exp(-0.5 * (z - r) * (z + r));
+      const double half = 0.5 * width / parts, from_low = half * (2 * part + 1 + (i < 0 ? -nodes[-i] : nodes[i]));
+      const double z = low + from_low, square = low > 0 ? from_low * (from_low + 2 * low) : z * z;
+      const double w = shares[std::abs(i)] * std::exp(-0.5 * square);
       mass += w, first += w * from_low, second += w * from_low * from_low;
     }
   const double mean = first / mass;
-  return {low + mean, second / mass - mean * mean};
+  return {low + mean, second / mass - mean * mean, low > 0 ? mean : low + mean};
 }
 
 // log_normal_mass of tensors: its slopes are -+ density / mass plus r dr.
@@ -120,15 +119,36 @@ Tensor<S> truncated_mean(const Tensor<S>& a, const Tensor<S>& b) {
   return primitive(value, rule, a, b);
 }
 template <class S>
+Tensor<S> truncated_variance(const Tensor<S>& a, const Tensor<S>& b);
+// The mean's distance from the bound nearest to 0, or from 0 between the bounds.
+template <class S>
+Tensor<S> truncated_excess(const Tensor<S>& a, const Tensor<S>& b) {
+  auto value = [](const Tensor<S>& low, const Tensor<S>& high) {
+    return in_double(
+        "TruncatedNormal", [](double x, double y) { return truncated_moments(x, y).excess; }, low, high);
+  };
+  auto rule = [](const Tensor<S>& g, const Tensor<S>& y, const Tensor<S>& low, const Tensor<S>& high) {
+    const Tensor<S> right = stop_gradient(low) > 0, left = stop_gradient(high) < 0;
+    const Tensor<S> r = where(right, low, where(left, high, 0)), v = truncated_variance(low, high);
+    const Tensor<S> by_low = bound_density(low, low, high) * (y + (r - low));
+    const Tensor<S> by_high = bound_density(high, low, high) * ((high - r) - y);
+    // By both bounds the mean moves 1 - variance, which spares a difference to 1.
+    return std::array<Tensor<S>, 2>{sum_to(g * where(right, -v - by_high, by_low), low.shape()),
+                                    sum_to(g * where(left, -v - by_low, by_high), high.shape())};
+  };
+  return primitive(value, rule, a, b);
+}
+template <class S>
 Tensor<S> truncated_variance(const Tensor<S>& a, const Tensor<S>& b) {
   auto value = [](const Tensor<S>& low, const Tensor<S>& high) {
     return in_double(
         "TruncatedNormal", [](double x, double y) { return truncated_moments(x, y).variance; }, low, high);
   };
   auto rule = [](const Tensor<S>& g, const Tensor<S>& y, const Tensor<S>& low, const Tensor<S>& high) {
-    const Tensor<S> m = truncated_mean(low, high);
-    return std::array<Tensor<S>, 2>{sum_to(g * bound_density(low, low, high) * (y - square(low - m)), low.shape()),
-                                    sum_to(g * bound_density(high, low, high) * (square(high - m) - y), high.shape())};
+    const Tensor<S> r = where(stop_gradient(low) > 0, low, where(stop_gradient(high) < 0, high, 0));
+    const Tensor<S> e = truncated_excess(low, high), below = e + (r - low), above = (high - r) - e;
+    return std::array<Tensor<S>, 2>{sum_to(g * bound_density(low, low, high) * (y - square(below)), low.shape()),
+                                    sum_to(g * bound_density(high, low, high) * (square(above) - y), high.shape())};
   };
   return primitive(value, rule, a, b);
 }
@@ -225,11 +245,10 @@ class TruncatedNormal {
   Tensor<S> variance() const { return square(scale_) * detail::truncated_variance(a_, b_); }
   /// The differential entropy in nats: [..].
   Tensor<S> entropy() const {
-    const Tensor<S> r = origin();
-    // Each term relative to r: log(Phi(b) - Phi(a)) is log_mass - r^2 / 2.
-    const Tensor<S> each =
-        log(scale_) + log_mass_ + (detail::half_log_two_pi + 0.5) +
-        (a_ * detail::bound_density(a_, a_, b_) - b_ * detail::bound_density(b_, a_, b_) - square(r)) * 0.5;
+    // log(Phi(b) - Phi(a)) is log_mass - r^2 / 2, and E z^2 - r^2 = variance + (mean - r) (mean + r).
+    const Tensor<S> excess = detail::truncated_excess(a_, b_);
+    const Tensor<S> second = detail::truncated_variance(a_, b_) + excess * (excess + 2 * origin());
+    const Tensor<S> each = log(scale_) + log_mass_ + detail::half_log_two_pi + second * 0.5;
     return detail::event_total(shape_, each);
   }
 
