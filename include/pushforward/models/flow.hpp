@@ -57,18 +57,22 @@ class Flow {
     return {x.value, z.log_prob - x.log_det};
   }
 
+  // Templates, because clang++ 14 instantiates every other member of a class that is instantiated as a whole.
   /// log p(x | label) in nats: x [n, features], label [n] -> [n].
-  Tensor<S> log_prob(const Tensor<S>& x, const Tensor<Index>& label) const requires LabelledDensity<Base, S> {
+  template <LabelledDensity<Scalar> Labelled = Base>
+  Tensor<S> log_prob(const Tensor<S>& x, const Tensor<Index>& label) const {
     const WithLogDet<S> z = bijector_.inverse(x);
     return base_.log_prob(z.value, label) + z.log_det;
   }
   /// One draw for each label [n], as constants: [n, features].
-  Tensor<S> sample(const Tensor<Index>& label, Rng& rng) const requires LabelledDensity<Base, S> {
+  template <LabelledDensity<Scalar> Labelled = Base>
+  Tensor<S> sample(const Tensor<Index>& label, Rng& rng) const {
     NoGradient guard;
     return bijector_.forward(base_.sample(label, rng)).value;
   }
   /// P(label | x) by Bayes' rule: x [.., features] -> [.., labels].
-  Tensor<S> label_probabilities(const Tensor<S>& x) const requires LabelledDensity<Base, S> {
+  template <LabelledDensity<Scalar> Labelled = Base>
+  Tensor<S> label_probabilities(const Tensor<S>& x) const {
     return base_.label_probabilities(bijector_.inverse(x).value);
   }
 
