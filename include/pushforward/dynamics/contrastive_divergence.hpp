@@ -5,6 +5,7 @@
 
 #include <pushforward/dynamics/langevin.hpp>
 #include <pushforward/dynamics/replay_buffer.hpp>
+#include <pushforward/objectives/objective.hpp>
 
 namespace pushforward {
 
@@ -22,11 +23,12 @@ struct ContrastiveDivergenceOptions {
 ///
 /// The gradient of the first part is that of - log p(data) if the draws are the model's own.
 template <class Model, class S>
-Tensor<S> contrastive_loss(const Model& model, const Tensor<S>& data, const Tensor<S>& draws, double magnitude) {
+Tensor<S> contrastive_loss(const Model& model, const Tensor<S>& data, const Tensor<S>& draws, double magnitude,
+                           const ExampleMean& over = {}) {
   const Tensor<S> energy = model.energy(concat({data, draws}));
   const Tensor<S> low = slice(energy, 0, 0, data.size(0)), high = slice(energy, 0, data.size(0), energy.size(0));
-  const Tensor<S> difference = mean(low) - mean(high);
-  return magnitude == 0 ? difference : difference + magnitude * (mean(square(low)) + mean(square(high)));
+  const Tensor<S> difference = over(low) - mean(high);
+  return magnitude == 0 ? difference : difference + magnitude * (over(square(low)) + mean(square(high)));
 }
 
 namespace detail {
@@ -45,9 +47,9 @@ struct ContrastiveDivergence {
   ContrastiveDivergenceOptions options;
 
   template <class Model, class S>
-  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng) const {
+  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng, const ExampleMean& over = {}) const {
     detail::check_contrastive("contrastive_divergence", options);
-    return contrastive_loss(model, batch, langevin(model, batch, options.langevin, rng), options.magnitude);
+    return contrastive_loss(model, batch, langevin(model, batch, options.langevin, rng), options.magnitude, over);
   }
 };
 
@@ -62,7 +64,7 @@ struct PersistentContrastiveDivergence {
 
   /// Moves as many of the model's chains as the batch has rows (while the model is trained; else they stand still).
   template <class Model, class S>
-  Tensor<S> operator()(Model& model, const Tensor<S>& batch, Rng& rng) const {
+  Tensor<S> operator()(Model& model, const Tensor<S>& batch, Rng& rng, const ExampleMean& over = {}) const {
     detail::check_contrastive("persistent_contrastive_divergence", options);
     ReplayBuffer<S>& buffer = model.chains();
     if (buffer.capacity() == 0)
@@ -75,7 +77,7 @@ struct PersistentContrastiveDivergence {
       taken.value = langevin(model, renewed(model, taken.value, rng), options.langevin, rng);
       buffer.put_back(taken);
     }
-    return contrastive_loss(model, batch, taken.value, options.magnitude);
+    return contrastive_loss(model, batch, taken.value, options.magnitude, over);
   }
 
  private:

@@ -246,7 +246,7 @@ Tensor<S> perturb(const GaussianPath& path, const Tensor<S>& data, const Tensor<
 /// 9).
 template <class Net, class S>
 Tensor<S> prediction_loss(const Predictor<Net>& predictor, const Tensor<S>& data, const Tensor<S>& noise,
-                          const Tensor<S>& t, Weighting weighting = Weighting::simple) {
+                          const Tensor<S>& t, Weighting weighting = Weighting::simple, const ExampleMean& over = {}) {
   const Index n = t.size();
   bool weighted = false;
   const Tensor<S> c = Tensor<S>::build({5, n}, [&](S* out) {
@@ -262,7 +262,7 @@ Tensor<S> prediction_loss(const Predictor<Net>& predictor, const Tensor<S>& data
   const auto row = [&](Index k) { return per_row(select(c, 0, k), data); };
   const Tensor<S> x = row(0) * data + row(1) * noise;
   const Tensor<S> error = square(predictor.predict(x, t) - (row(2) * data + row(3) * noise));
-  return mean(weighted ? row(4) * error : error);
+  return over.of_numbers(weighted ? row(4) * error : error);
 }
 
 }  // namespace pushforward

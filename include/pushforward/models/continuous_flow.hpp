@@ -152,9 +152,9 @@ struct RegularizedLikelihood {
   PathPenalties penalties;
 
   template <class Model, class S>
-  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng) const {
+  Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng, const ExampleMean& over = {}) const {
     const PathCosts<S> costs = model.path_costs(batch, rng);
-    return mean(costs.kinetic * penalties.kinetic + costs.jacobian * penalties.jacobian - costs.log_prob);
+    return over(costs.kinetic * penalties.kinetic + costs.jacobian * penalties.jacobian - costs.log_prob);
   }
 };
 

@@ -197,7 +197,8 @@ struct DenoisingLoss {
   DenoisingOptions options;
 
   template <class Net, class S>
-  Tensor<S> operator()(const Diffusion<Net>& model, const Tensor<S>& batch, Rng& rng) const {
+  Tensor<S> operator()(const Diffusion<Net>& model, const Tensor<S>& batch, Rng& rng,
+                       const ExampleMean& over = {}) const {
     const Index n = batch.rank() > 0 ? batch.size(0) : 0;
     if (n < 1 || !(batch.shape() == model.event().inserted(0, n)))
       fail<ShapeError>("denoising: got a batch of shape ", batch.shape(), ", expected [n, ..] with events ",
@@ -209,7 +210,7 @@ struct DenoisingLoss {
       if (options.stratified) part = std::fmod(part + static_cast<double>(i) / static_cast<double>(n), 1.0);
       return static_cast<S>(data + way * (cut + (1 - cut) * part));
     });
-    return prediction_loss(model.predictor(), batch, noise, t, options.weighting);
+    return prediction_loss(model.predictor(), batch, noise, t, options.weighting, over);
   }
 };
 

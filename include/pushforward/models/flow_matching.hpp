@@ -161,7 +161,8 @@ struct FlowMatchingLoss {
   FlowMatchingOptions options;
 
   template <class Net, class S>
-  Tensor<S> operator()(const FlowMatching<Net>& model, const Tensor<S>& batch, Rng& rng) const {
+  Tensor<S> operator()(const FlowMatching<Net>& model, const Tensor<S>& batch, Rng& rng,
+                       const ExampleMean& over = {}) const {
     const Index n = batch.rank() > 0 ? batch.size(0) : 0;
     if (n < 1 || !(batch.shape() == model.event().inserted(0, n)))
       fail<ShapeError>("flow_matching: got a batch of shape ", batch.shape(), ", expected [n, ..] with events ",
@@ -170,7 +171,7 @@ struct FlowMatchingLoss {
     const Tensor<S> t = uniform<S>({n}, rng);
     if (options.coupling == Coupling::optimal_transport) noise = optimal_transport_pairs(noise, batch);
     const Tensor<S> target = batch - noise;
-    return mean(square(model.velocity(noise + per_row(t, batch) * target, t) - target));
+    return over.of_numbers(square(model.velocity(noise + per_row(t, batch) * target, t) - target));
   }
 };
 

@@ -82,7 +82,7 @@ Tensor<S> squared_slopes(const char* name, const Critic& critic, const Tensor<S>
 /// Source: Gulrajani et al., Improved training of Wasserstein GANs, 2017, eq. 3.
 template <class Critic, class S>
 Tensor<S> gradient_penalty(const Critic& critic, const Tensor<S>& real, const Tensor<S>& fake,
-                           const GradientPenaltyOptions& options, Rng& rng) {
+                           const GradientPenaltyOptions& options, Rng& rng, const ExampleMean& over = {}) {
   detail::check_rows("gradient_penalty", real, fake, true);
   Shape one_each = Shape{real.size(0)};
   for (int axis = 1; axis < real.rank(); ++axis) one_each = one_each.inserted(axis, 1);
@@ -90,7 +90,7 @@ Tensor<S> gradient_penalty(const Critic& critic, const Tensor<S>& real, const Te
   const Tensor<S> x = stop_gradient(fake), y = stop_gradient(real);
   const Tensor<S> squares = detail::squared_slopes("gradient_penalty", critic, x + a * (y - x), rng);
   const Tensor<S> excess = sqrt(squares + S(1e-12)) - static_cast<S>(options.target);
-  return mean(square(options.one_sided ? relu(excess) : excess));
+  return over(square(options.one_sided ? relu(excess) : excess));
 }
 
 /// Half the mean of |grad D(x)|^2 over the rows of x [n, ..]: one number, differentiable in the critic's parameters.
@@ -100,6 +100,11 @@ Tensor<S> gradient_penalty(const Critic& critic, const Tensor<S>& real, const Te
 template <class Critic, class S, class... R>
 requires(std::same_as<R, Rng>&&...) Tensor<S> r1_penalty(const Critic& critic, const Tensor<S>& x, R&... rng) {
   return S(0.5) * mean(detail::squared_slopes("r1_penalty", critic, x, rng...));
+}
+/// The same with weights of the rows.
+template <class Critic, class S>
+Tensor<S> r1_penalty(const Critic& critic, const Tensor<S>& x, Rng& rng, const ExampleMean& over) {
+  return S(0.5) * over(detail::squared_slopes("r1_penalty", critic, x, rng));
 }
 
 /// The non-saturating loss: the critic is a classifier with logits D, the generator raises the logits of what it makes.
@@ -113,10 +118,11 @@ struct NonSaturating {
   double r1 = 0;  ///< weight of the penalty on real data; 0 for none
 
   template <class Critic, class S>
-  Tensor<S> critic_loss(const Critic& critic, const Tensor<S>& real, const Tensor<S>& fake, Rng& rng) const {
+  Tensor<S> critic_loss(const Critic& critic, const Tensor<S>& real, const Tensor<S>& fake, Rng& rng,
+                        const ExampleMean& over = {}) const {
     const auto [on_real, on_fake] = detail::score_both("critic_loss", critic, real, fake, rng);
-    const Tensor<S> loss = mean(softplus(-on_real)) + mean(softplus(on_fake));
-    return r1 == 0 ? loss : loss + static_cast<S>(r1) * r1_penalty(critic, real, rng);
+    const Tensor<S> loss = over.of_numbers(softplus(-on_real)) + mean(softplus(on_fake));
+    return r1 == 0 ? loss : loss + static_cast<S>(r1) * r1_penalty(critic, real, rng, over);
   }
   template <class Critic, class S, class... R>
   Tensor<S> generator_loss(const Critic& critic, const Tensor<S>& fake, R&... rng) const {
@@ -136,10 +142,12 @@ struct WassersteinGp {
   GradientPenaltyOptions gradient = {};  ///< its target length, and whether shorter is as good
 
   template <class Critic, class S>
-  Tensor<S> critic_loss(const Critic& critic, const Tensor<S>& real, const Tensor<S>& fake, Rng& rng) const {
+  Tensor<S> critic_loss(const Critic& critic, const Tensor<S>& real, const Tensor<S>& fake, Rng& rng,
+                        const ExampleMean& over = {}) const {
     const auto [on_real, on_fake] = detail::score_both("critic_loss", critic, real, fake, rng);
-    const Tensor<S> loss = mean(on_fake) - mean(on_real);
-    return penalty == 0 ? loss : loss + static_cast<S>(penalty) * gradient_penalty(critic, real, fake, gradient, rng);
+    const Tensor<S> loss = mean(on_fake) - over.of_numbers(on_real);
+    return penalty == 0 ? loss
+                        : loss + static_cast<S>(penalty) * gradient_penalty(critic, real, fake, gradient, rng, over);
   }
   template <class Critic, class S, class... R>
   Tensor<S> generator_loss(const Critic& critic, const Tensor<S>& fake, R&... rng) const {
@@ -158,10 +166,11 @@ struct Hinge {
   double r1 = 0;  ///< weight of the penalty of NonSaturating; 0 for none
 
   template <class Critic, class S>
-  Tensor<S> critic_loss(const Critic& critic, const Tensor<S>& real, const Tensor<S>& fake, Rng& rng) const {
+  Tensor<S> critic_loss(const Critic& critic, const Tensor<S>& real, const Tensor<S>& fake, Rng& rng,
+                        const ExampleMean& over = {}) const {
     const auto [on_real, on_fake] = detail::score_both("critic_loss", critic, real, fake, rng);
-    const Tensor<S> loss = mean(relu(S(1) - on_real)) + mean(relu(S(1) + on_fake));
-    return r1 == 0 ? loss : loss + static_cast<S>(r1) * r1_penalty(critic, real, rng);
+    const Tensor<S> loss = over.of_numbers(relu(S(1) - on_real)) + mean(relu(S(1) + on_fake));
+    return r1 == 0 ? loss : loss + static_cast<S>(r1) * r1_penalty(critic, real, rng, over);
   }
   template <class Critic, class S, class... R>
   Tensor<S> generator_loss(const Critic& critic, const Tensor<S>& fake, R&... rng) const {

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <concepts>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -49,6 +50,12 @@ class ExampleMean {
     if (plain()) return mean(values);
     check(values.shape(), -1);
     return sum(values * shares<S>()) / (static_cast<double>(values.size()) / static_cast<double>(weights_.size()));
+  }
+  /// The mean of all numbers [n, ..] of n examples: one number. Throws ShapeError.
+  template <class S>
+  Tensor<S> of_numbers(const Tensor<S>& values) const {
+    if (plain() || values.rank() == 0 || values.empty()) return (*this)(values);
+    return (*this)(values.rank() == 1 ? values : mean(reshape(values, {values.size(0), -1}), 1));
   }
   /// The mean over the first axis of statistics [n, ..] of n examples: [..]. Throws ShapeError.
   template <class S>
@@ -137,6 +144,9 @@ struct ObjectiveGiven {
   auto operator()(Model& model, const Batch& x, Rng& rng, const ExampleMean& over) const {
     return objective(model, x, y, rng, over);
   }
+  template <class Model, class Batch>
+  requires std::invocable<const Objective&, Model&, const Batch&, const Condition&, const ExampleMean&>
+  auto operator()(Model& model, const Batch& x, const ExampleMean& over) const { return objective(model, x, y, over); }
 };
 
 }  // namespace detail
@@ -186,5 +196,28 @@ template <class Objective>
 WeightedObjective<Objective> weighted(Objective objective) {
   return {std::move(objective)};
 }
+
+namespace detail {
+
+/// A batch of examples, and how their losses are to be averaged.
+template <class S>
+struct WeightedBatch {
+  Tensor<S> x;
+  ExampleMean over = {};
+};
+
+template <class S>
+WeightedBatch<S> weighted_batch(const Tensor<S>& x) {
+  return {x};
+}
+// Of rows and weights: without the rows that have none.
+template <class S, std::floating_point W>
+WeightedBatch<S> weighted_batch(const std::tuple<Tensor<S>, Tensor<W>>& batch) {
+  const auto& [x, weights] = batch;
+  const Tensor<Index> kept = weighted_rows(weights, x.size(0));
+  return {kept_rows(x, kept), ExampleMean(kept_rows(weights, kept))};
+}
+
+}  // namespace detail
 
 }  // namespace pushforward

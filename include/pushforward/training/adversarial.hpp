@@ -104,11 +104,11 @@ class Exchanged {
 };
 
 // One run of fit_adversarial().
-template <class G, class C, class S, class Loss>
+template <class G, class C, class S, class Data, class Loss>
 class AdversarialTraining {
  public:
-  AdversarialTraining(G& generator, C& critic, const Tensor<S>& data, const Loss& loss,
-                      const AdversarialFitOptions& options, Rng& rng)
+  AdversarialTraining(G& generator, C& critic, const Data& data, const Loss& loss, const AdversarialFitOptions& options,
+                      Rng& rng)
       : generator_(generator),
         critic_(critic),
         data_(data),
@@ -139,6 +139,12 @@ class AdversarialTraining {
  private:
   Index completed() const { return static_cast<Index>(history_.epochs.size()); }
 
+  static const Tensor<S>& rows(const Tensor<S>& data) { return data; }
+  template <class W>
+  static const Tensor<S>& rows(const std::tuple<Tensor<S>, Tensor<W>>& data) {
+    return std::get<0>(data);
+  }
+
   void check() const {
     const auto positive = [](const char* name, Index value) {
       if (value < 1) fail<ValueError>("fit_adversarial: ", name, " is ", value, ", expected a positive number");
@@ -146,8 +152,9 @@ class AdversarialTraining {
     positive("batch_size", options_.batch_size);
     positive("critic_steps", options_.critic_steps);
     if (options_.epochs < 0) fail<ValueError>("fit_adversarial: epochs is ", options_.epochs, ", expected 0 or more");
-    if (data_.rank() < 2) fail<ShapeError>("fit_adversarial: the data has shape ", data_.shape(), ", expected [n, ..]");
-    if (data_.size(0) == 0) fail<ValueError>("fit_adversarial: the data has no rows");
+    const Tensor<S>& x = rows(data_);
+    if (x.rank() < 2) fail<ShapeError>("fit_adversarial: the data has shape ", x.shape(), ", expected [n, ..]");
+    if (rows_of(data_) == 0) fail<ValueError>("fit_adversarial: the data has no rows");
     check_data(data_);
     if (count_parameters(generator_) == 0 || count_parameters(critic_) == 0)
       fail<ValueError>("fit_adversarial: the ", count_parameters(generator_) == 0 ? "generator" : "critic",
@@ -161,7 +168,7 @@ class AdversarialTraining {
     double critic_sum = 0, generator_sum = 0;
     const Index steps_before = steps_;
     for (Index i = 0; i < pieces.size(); ++i) {
-      critic_sum += train_batch(pieces[i], i, generator_sum);
+      critic_sum += train_batch(weighted_batch(pieces[i]), i, generator_sum);
       const Index done = std::min((i + 1) * options_.batch_size, rows_of(data_));
       progress.batch(completed() + 1, done, critic_sum / static_cast<double>(i + 1));
       if (i + 1 < pieces.size() && interrupt_.interrupted()) return void(history_.interrupted = true);
@@ -175,14 +182,14 @@ class AdversarialTraining {
   }
 
   // One step of the critic, whose loss is returned, and one of the generator if its turn has come.
-  double train_batch(const Tensor<S>& real, Index number, double& generator_sum) {
+  double train_batch(const WeightedBatch<S>& batch, Index number, double& generator_sum) {
+    const Tensor<S>& real = batch.x;
     const double factor = options_.schedule(critic_steps_, total_steps_);
     critic_optimizer_.set_learning_rate(options_.critic_optimizer.learning_rate() * factor);
     generator_optimizer_.set_learning_rate(options_.generator_optimizer.learning_rate() * factor);
     update_spectral_norms(critic_);
     const Tensor<S> fake = generator_.sample(real.size(0), rng_);
-    const double value = step(critic_, critic_optimizer_, "critic", number,
-                              [&] { return loss_.critic_loss(critic_, real, fake, rng_); });
+    const double value = step(critic_, critic_optimizer_, "critic", number, [&] { return critic_loss(batch, fake); });
     if (++critic_steps_ % options_.critic_steps) return value;
     update_spectral_norms(generator_);
     generator_sum += step(generator_, generator_optimizer_, "generator", number,
@@ -190,6 +197,12 @@ class AdversarialTraining {
     ++steps_;
     if (average_) average_->update(generator_);
     return value;
+  }
+  Tensor<S> critic_loss(const WeightedBatch<S>& batch, const Tensor<S>& fake) {
+    if constexpr (std::is_same_v<Data, Tensor<S>>)
+      return loss_.critic_loss(critic_, batch.x, fake, rng_);
+    else
+      return loss_.critic_loss(critic_, batch.x, fake, rng_, batch.over);
   }
   Tensor<S> generator_loss(const Tensor<S>& fake) {
     if constexpr (requires { loss_.generator_loss(critic_, fake, rng_); })
@@ -233,7 +246,7 @@ class AdversarialTraining {
 
   G& generator_;
   C& critic_;
-  const Tensor<S>& data_;
+  const Data& data_;
   const Loss& loss_;
   const AdversarialFitOptions& options_;
   Rng& rng_;
@@ -243,6 +256,20 @@ class AdversarialTraining {
   AdversarialHistory history_;
   std::optional<Ema<G>> average_;
 };
+
+template <class S, class G, class C, class Data, class Loss>
+AdversarialHistory train_adversaries(G& generator, C& critic, const Data& data, const Loss& loss,
+                                     const AdversarialFitOptions& options, Rng& rng) {
+  static_assert(
+      requires(const G& g, Index n) { Tensor<S>(g.sample(n, rng)), Tensor<S>(g.rsample(n, rng)); },
+      "pushforward: fit_adversarial draws with generator.sample(n, rng) and generator.rsample(n, rng); put a "
+      "plain network into a Gan: Gan gan(network, latent).");
+  static_assert(AdversarialLoss<Loss, C, S>,
+                "pushforward: the loss of fit_adversarial has critic_loss(critic, real, fake, rng) and "
+                "generator_loss(critic, fake), each a tensor of one number, as NonSaturating{}, WassersteinGp{} and "
+                "Hinge{} have.");
+  return AdversarialTraining<G, C, S, Data, Loss>(generator, critic, data, loss, options, rng).run();
+}
 
 }  // namespace detail
 
@@ -258,20 +285,24 @@ class AdversarialTraining {
 /// one. Both are in training mode meanwhile and in evaluation mode afterwards; SpectralNorm layers follow their
 /// weights. Callbacks see the averaged generator where there is one. Ctrl-C ends the training after the batch.
 ///
+/// The data may be a tuple of rows and weights [n], `std::tuple(x, w)`: the critic's means over real rows become
+/// sum w v / sum w, and rows of weight 0 are left out.
+///
 /// Throws ValueError for data without rows or with NaN, a module without parameters, options out of range, and when a
 /// loss or a gradient is not finite; ShapeError where shapes do not fit.
 template <class G, class C, class S, class Loss>
 AdversarialHistory fit_adversarial(G& generator, C& critic, const Tensor<S>& data, const Loss& loss,
                                    const AdversarialFitOptions& options, Rng& rng) {
+  return detail::train_adversaries<S>(generator, critic, data, loss, options, rng);
+}
+template <class G, class C, class S, std::floating_point W, class Loss>
+AdversarialHistory fit_adversarial(G& generator, C& critic, const std::tuple<Tensor<S>, Tensor<W>>& data,
+                                   const Loss& loss, const AdversarialFitOptions& options, Rng& rng) {
   static_assert(
-      requires(const G& g, Index n) { Tensor<S>(g.sample(n, rng)), Tensor<S>(g.rsample(n, rng)); },
-      "pushforward: fit_adversarial draws with generator.sample(n, rng) and generator.rsample(n, rng); put a "
-      "plain network into a Gan: Gan gan(network, latent).");
-  static_assert(AdversarialLoss<Loss, C, S>,
-                "pushforward: the loss of fit_adversarial has critic_loss(critic, real, fake, rng) and "
-                "generator_loss(critic, fake), each a tensor of one number, as NonSaturating{}, WassersteinGp{} and "
-                "Hinge{} have.");
-  return detail::AdversarialTraining<G, C, S, Loss>(generator, critic, data, loss, options, rng).run();
+      requires(const Tensor<S>& x) { loss.critic_loss(critic, x, x, rng, ExampleMean()); },
+      "pushforward: data with weights asks for a loss with critic_loss(critic, real, fake, rng, over), which takes "
+      "over(v) in the place of mean(v) for values v [n] of real rows.");
+  return detail::train_adversaries<S>(generator, critic, data, loss, options, rng);
 }
 
 }  // namespace pushforward
