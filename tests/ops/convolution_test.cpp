@@ -253,6 +253,26 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("images of fewer numbers than a vector holds are not read beyond their end") {
+  Dice dice(17);
+  for (const Index images : {1, 2, 3})
+    for (const Index side : {1, 2, 3}) {
+      const Index channels = 1 + (images + side) % 3;
+      // A storage of its own, which nothing follows that may be read: the address sanitizer watches.
+      const Tensor<float> x = dice.tensor<float>({images, channels, side, side}),
+                          w = dice.tensor<float>({2, channels, 1, 1});
+      const Tensor<float> y = pf::conv2d(x, w, Tensor<float>());
+      const Index area = side * side;
+      for (Index o = 0; o < 2 * images; ++o)
+        for (Index i = 0; i < area; ++i) {
+          double expected = 0;
+          for (Index c = 0; c < channels; ++c)
+            expected += double{w.data()[o % 2 * channels + c]} * double{x.data()[(o / 2 * channels + c) * area + i]};
+          CHECK(std::abs(y.data()[o * area + i] - expected) < 1e-5);
+        }
+    }
+}
+
 TEST_CASE("empty batches and channels pass through convolutions") {
   Dice dice(8);
   const Tensor<double> w = dice.tensor({4, 3, 3, 3}), bias = dice.tensor({4}), none;

@@ -184,6 +184,62 @@ Tensor<S> conv_phase_weight(const Tensor<S>& w, Index groups, const ConvPhase& y
   });
 }
 
+// Every second column of `rows` lines from each of two parts, as they lie in memory, to lines `step` apart.
+template <class S>
+void conv_interleave(const S* even, Index even_count, const S* odd, Index odd_count, Index rows, S* to, Index step) {
+  vectorized_unless_double<S>([=] {
+    for (Index r = 0; r < rows; ++r) {
+      const S *const a = even + r * even_count, *const b = odd + r * odd_count;
+      S* const line = to + r * step;
+      PUSHFORWARD_SIMD
+      for (Index i = 0; i < odd_count; ++i) {
+        line[2 * i] = a[i];
+        line[2 * i + 1] = b[i];
+      }
+      if (even_count > odd_count) line[2 * odd_count] = a[odd_count];
+    }
+  });
+}
+
+// The phases of the transposed convolution: elements (v, u), (v + stride, u), .. of the result.
+template <class S>
+struct ConvPhases {
+  const Tensor<S>&g, &w, &bias;
+  const ConvGeometry& c;
+  bool relu;
+
+  // Into the planes of y, whose lines and columns are `step_y` and `step_x` apart.
+  void run(const ConvPhase& py, const ConvPhase& px, S* y, Index plane, Index step_y, Index step_x) const {
+    const Tensor<S> part = conv_phase_weight(w, c.groups, py, px);
+    conv_run(ConvProblem<S>{
+        {g.data(), g.size(0), g.size(1), c.y.out, c.x.out, py.count, px.count, 1, 1, py.offsets, px.offsets},
+        c.groups,
+        w.size(1),
+        part.data(),
+        data_or_null(bias),
+        relu,
+        y,
+        plane,
+        step_y,
+        step_x});
+  }
+  // Lines v, v + stride, .. of the planes of y [n, c, h, w] for a horizontal stride of 2: both phases apart, where they
+  // are written in whole vectors, and together.
+  void run_pair(Index v, S* y) const {
+    const ConvPhase py(c.y, v), even(c.x, 0), odd(c.x, 1);
+    const Index planes = g.size(0) * w.size(1) * c.groups, height = c.y.in, width = c.x.in, rows = py.count;
+    const Tensor<S> a = Access::allocate<S>({planes, rows, even.count}),
+                    b = Access::allocate<S>({planes, rows, odd.count});
+    run(py, even, Access::data(a), rows * even.count, even.count, 1);
+    run(py, odd, Access::data(b), rows * odd.count, odd.count, 1);
+    parallel_for(planes, std::max<Index>(1, 32768 / std::max<Index>(1, rows * width)), [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i)
+        conv_interleave(a.data() + i * rows * even.count, even.count, b.data() + i * rows * odd.count, odd.count, rows,
+                        y + i * height * width + v * width, c.y.stride * width);
+    });
+  }
+};
+
 // The transposed convolution: g [n, out, h', w'], w [out, c / groups, kh, kw] -> [n, c, h, w]. With a stride its result
 // falls apart into phases that different taps reach, each a convolution without one.
 template <class S>
@@ -192,22 +248,16 @@ Tensor<S> conv_transpose_values(const Tensor<S>& g, const Tensor<S>& w, const Te
   const Index channels = w.size(1) * c.groups;
   Tensor<S> y = Access::allocate<S>({g.size(0), channels, c.y.in, c.x.in});
   if (y.empty()) return y;
-  for (Index v = 0; v < c.y.stride; ++v)
-    for (Index u = 0; u < c.x.stride; ++u) {
-      const ConvPhase py(c.y, v), px(c.x, u);
-      const Tensor<S> part = conv_phase_weight(w, c.groups, py, px);
-      conv_run(ConvProblem<S>{
-          {g.data(), g.size(0), g.size(1), c.y.out, c.x.out, py.count, px.count, 1, 1, py.offsets, px.offsets},
-          c.groups,
-          w.size(1),
-          part.data(),
-          data_or_null(bias),
-          relu,
-          Access::data(y) + v * c.x.in + u,
-          c.y.in * c.x.in,
-          c.y.stride * c.x.in,
-          c.x.stride});
+  const ConvPhases<S> phases{g, w, bias, c, relu};
+  for (Index v = 0; v < c.y.stride; ++v) {
+    if (c.x.stride == 2) {
+      phases.run_pair(v, Access::data(y));
+      continue;
     }
+    for (Index u = 0; u < c.x.stride; ++u)
+      phases.run(ConvPhase(c.y, v), ConvPhase(c.x, u), Access::data(y) + v * c.x.in + u, c.y.in * c.x.in,
+                 c.y.stride * c.x.in, c.x.stride);
+  }
   return y;
 }
 

@@ -2,6 +2,7 @@
 // panel by panel and never stored as a whole.
 #pragma once
 
+#include <cstring>
 #include <vector>
 
 #include <pushforward/core/kernel.hpp>
@@ -59,7 +60,8 @@ class ConvColumns {
     const Index last = end - 1, images = last / area - begin / area + 1;
     const Index row0 = begin % area / columns, row1 = last % area / columns;
     direct_ = s_.taps() == 1 && s_.stride_y == 1 && s_.stride_x == 1 && s_.taps_y[0] == 0 && s_.taps_x[0] == 0 &&
-              s_.rows == s_.height && columns == s_.width;
+              s_.rows == s_.height && columns == s_.width &&
+              s_.channels * area >= gemm_kernels<S>().lanes;  // a vector must fit into what lies before the end
     images_ = images;
     first_row_ = row0;
     const bool one_row = images == 1 && row0 == row1;
@@ -153,11 +155,19 @@ class ConvColumns {
     }
   }
 
+  /// Lines are short where images are small, and a call for each would cost more than the copy.
+  static void copy_line(const S* from, Index count, S* to) {
+    constexpr Index piece = 16 / Index{sizeof(S)};
+    if (count < piece || count > 4 * piece) return void(std::copy_n(from, count, to));
+    for (Index i = 0; i < count - piece; i += piece) std::memcpy(to + i, from + i, 16);
+    std::memcpy(to + count - piece, from + count - piece, 16);  // may overlap the one before
+  }
+
   /// Every stride-th number of some lines.
   void read_phase(const S* from, S* to, Index rows, Index count) const {
     const Index width = s_.width, step = line(), stride = s_.stride_x;
     if (stride == 1) {
-      for (Index r = 0; r < rows; ++r) std::copy_n(from + r * width, count, to + r * step);
+      for (Index r = 0; r < rows; ++r) copy_line(from + r * width, count, to + r * step);
       return;
     }
     vectorized_unless_double<S>([=] {

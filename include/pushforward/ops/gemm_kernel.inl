@@ -37,6 +37,8 @@ PUSHFORWARD_GEMM_TARGET void gemm_tile(const GemmTile<S>& t) {
     for (int v = 0; v < vectors; ++v) {
       line[v] = *reinterpret_cast<const V*>(b + v * lanes);
       PUSHFORWARD_GEMM_HOLD(line[v]);
+      // One row uses each line of b once: they come from afar.
+      if constexpr (rows == 1 && vectors == 4) __builtin_prefetch(b + 16 * b_step + v * lanes);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) {
@@ -181,7 +183,7 @@ PUSHFORWARD_GEMM_TARGET void gemm_gather_lines(const GemmGather<S>& g) {
     for (Index t = 0; t < taps; ++t, to += width) {
       const S* const from = channel + g.taps[t];
       if constexpr (fixed > 0) {
-#pragma GCC unroll 4
+#pragma GCC unroll 6
         for (int m = 0; m < fixed; ++m)
           *reinterpret_cast<V*>(to + near[m].to) = *reinterpret_cast<const V*>(from + near[m].from);
       } else {
@@ -199,6 +201,8 @@ void gemm_gather(const GemmGather<S>& g) {
   if (g.move_count == 2) return gemm_gather_lines<S, 2>(g);
   if (g.move_count == 3) return gemm_gather_lines<S, 3>(g);
   if (g.move_count == 4) return gemm_gather_lines<S, 4>(g);
+  if (g.move_count == 5) return gemm_gather_lines<S, 5>(g);
+  if (g.move_count == 6) return gemm_gather_lines<S, 6>(g);
   gemm_gather_lines<S, 0>(g);
 }
 

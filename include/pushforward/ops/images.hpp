@@ -160,29 +160,56 @@ struct PoolAxis {
   Index end(Index i) const { return std::min(in, i * stride - padding + size); }
 };
 
-// The position in each plane of the largest element of every window, the first of equal ones, or a NaN.
+// The largest element of every window, and its position in its plane: the first of equal ones, or the first NaN.
 template <class S>
-Tensor<Index> largest_positions(const Tensor<S>& x, const PoolAxis& y_axis, const PoolAxis& x_axis) {
-  const Index planes = x.size(0) * x.size(1), out = y_axis.out * x_axis.out;
-  Tensor<Index> positions = Access::allocate<Index>({planes, out});
-  Index* const to = Access::data(positions);
-  parallel_for(planes, std::max<Index>(1, elementwise_grain / (y_axis.in * x_axis.in + 1)),
-               [&](Index begin, Index end) {
-                 for (Index p = begin; p < end; ++p) {
-                   const S* const plane = x.data() + p * y_axis.in * x_axis.in;
-                   for (Index k = 0; k < out; ++k) {
-                     const Index i = k / x_axis.out, j = k % x_axis.out;
-                     Index best = y_axis.begin(i) * x_axis.in + x_axis.begin(j);
-                     for (Index v = y_axis.begin(i); v < y_axis.end(i); ++v)
-                       for (Index u = x_axis.begin(j); u < x_axis.end(j); ++u) {
-                         const S here = plane[v * x_axis.in + u];
-                         if (here > plane[best] || here != here) best = v * x_axis.in + u;
-                       }
-                     to[p * out + k] = best;
-                   }
-                 }
-               });
-  return positions;
+struct LargestOfWindows {
+  Tensor<S> values;         // [planes, windows]
+  Tensor<Index> positions;  // [planes, windows]
+};
+
+// Row `row` of the windows of a plane: tap by tap for all columns, so that the loops become vector code.
+template <class S>
+PUSHFORWARD_INLINE void largest_of_row(const PoolAxis& y, const PoolAxis& x, Index row, const S* plane, S* best,
+                                       std::int32_t* at) {
+  const Index top = y.begin(row);
+  for (Index j = 0; j < x.out; ++j) {
+    at[j] = static_cast<std::int32_t>(top * x.in + x.begin(j));
+    best[j] = plane[at[j]];
+  }
+  for (Index v = top; v < y.end(row); ++v)
+    for (Index u = 0; u < x.size; ++u) {
+      // The columns whose tap u lies inside of the plane.
+      const Index reach = x.in - 1 + x.padding - u, base = v * x.in + u - x.padding;
+      const Index first = u < x.padding ? (x.padding - u + x.stride - 1) / x.stride : 0;
+      const Index last = reach < 0 ? 0 : std::min(x.out, reach / x.stride + 1);
+      for (Index j = first; j < last; ++j) {
+        const S here = plane[base + j * x.stride];
+        const bool takes = here > best[j] || (here != here && best[j] == best[j]);
+        best[j] = takes ? here : best[j];
+        at[j] = takes ? static_cast<std::int32_t>(base + j * x.stride) : at[j];
+      }
+    }
+}
+
+template <class S>
+LargestOfWindows<S> largest_of_windows(const Tensor<S>& x, const PoolAxis& y_axis, const PoolAxis& x_axis) {
+  const Index planes = x.size(0) * x.size(1), out = y_axis.out * x_axis.out, pixels = y_axis.in * x_axis.in;
+  LargestOfWindows<S> found{Access::allocate<S>({planes, out}), Access::allocate<Index>({planes, out})};
+  if (pixels > std::numeric_limits<std::int32_t>::max())
+    fail<ShapeError>("max_pool2d: got images of shape ", x.shape(), ", expected fewer than 2^31 pixels");
+  parallel_for(planes, std::max<Index>(1, elementwise_grain / (pixels + 1)), [&](Index begin, Index end) {
+    std::vector<std::int32_t> scratch(static_cast<std::size_t>(x_axis.out));
+    vectorized([=, in = x.data(), values = Access::data(found.values), positions = Access::data(found.positions),
+                at = scratch.data()] {
+      for (Index p = begin; p < end; ++p)
+        for (Index i = 0; i < y_axis.out; ++i) {
+          const Index to = p * out + i * x_axis.out;
+          largest_of_row(y_axis, x_axis, i, in + p * pixels, values + to, at);
+          for (Index j = 0; j < x_axis.out; ++j) positions[to + j] = at[j];
+        }
+    });
+  });
+  return found;
 }
 
 template <class S>
@@ -203,9 +230,14 @@ Tensor<S> max_pool2d(const Tensor<S>& x, const Pool2dOptions& o = {}) {
   detail::check_images("max_pool2d", x);
   const detail::PoolAxis y("max_pool2d", x.size(2), o.size.height, o.stride.height, o.padding.height),
       columns("max_pool2d", x.size(3), o.size.width, o.stride.width, o.padding.width);
-  const Tensor<S> planes = reshape(x, Shape{x.size(0) * x.size(1), x.size(2) * x.size(3)});
-  return reshape(gather(planes, 1, detail::largest_positions(x, y, columns)),
-                 Shape{x.size(0), x.size(1), y.out, columns.out});
+  auto found = detail::largest_of_windows(x, y, columns);
+  const Shape planes{x.size(0) * x.size(1), x.size(2) * x.size(3)};
+  const Tensor<S> values = reshape(found.values, Shape{x.size(0), x.size(1), y.out, columns.out});
+  return detail::record("max_pool2d", values,
+                        detail::edge(x, [positions = found.positions, planes, shape = x.shape()](const Tensor<S>& g) {
+                          const Tensor<S> rows = reshape(g, positions.shape());
+                          return reshape(scatter_add(Tensor<S>::zeros(planes), 1, positions, rows), shape);
+                        }));
 }
 
 /// The mean of every window, zeros of the padding included: shapes as max_pool2d. The mean of whole images is
