@@ -6,6 +6,9 @@
 
 #include <pushforward/nn/activations.hpp>
 #include <pushforward/nn/any_layer.hpp>
+#include <pushforward/nn/conv.hpp>
+#include <pushforward/nn/embedding.hpp>
+#include <pushforward/nn/frozen.hpp>
 #include <pushforward/nn/sequential.hpp>
 #include <pushforward/nn/spectral_norm.hpp>
 #include <pushforward/testing/check_gradients.hpp>
@@ -31,6 +34,52 @@ using Layer = pf::SpectralNorm<pf::Linear<double>>;
 Layer some_layer(Index in, Index out, double bound = 1, Index iterations = 400) {
   pf::Rng rng(4);
   return Layer(pf::Linear<double>(in, out, rng), rng, {.bound = bound, .iterations = iterations});
+}
+
+// A layer of one's own: its weight has another name, and beside it stands a buffer with an unlucky one.
+struct Scaled {
+  pf::Parameter<double> weight, gain;
+  pf::Buffer<double> offset;
+  explicit Scaled(pf::Rng& rng)
+      : weight(pf::normal<double>({3, 4}, rng)),
+        gain(pf::normal<double>({3}, rng)),
+        offset(Tensor<double>::ones({3})) {}
+  Tensor<double> operator()(const Tensor<double>& x) const {
+    return pf::matmul(x, weight.tensor(), {.transpose_b = true}) * gain.tensor() + offset.tensor();
+  }
+  static void members(auto& self, auto&& visit) {
+    visit("gain", self.gain);
+    visit("kernel", self.weight);
+    visit("spectral_direction", self.offset);
+  }
+};
+
+// The weight as [out, in], whichever axis counts outputs.
+Tensor<double> rows_of(const Tensor<double>& weight, int axis) {
+  const auto first = axis == 0 ? weight : pf::transpose(weight, 0, axis);
+  return pf::reshape(first, {first.size(0), -1});
+}
+
+// A layer's weight is divided by the decomposition's sigma, its outputs are those of a layer with that weight, and
+// gradients reach all its parameters to order 2.
+template <class L>
+void check_layer(const L& plain, const Tensor<double>& x, int axis) {
+  pf::Rng rng(21);
+  const pf::SpectralNorm<L> layer(plain, rng, {.iterations = 800});
+  const double sigma = largest_singular_value(rows_of(plain.weight, axis));
+  CHECK(pf::max(pf::abs(layer.weight() - plain.weight.tensor() / sigma)).item() < 1e-9);
+  L divided = plain;
+  divided.weight = plain.weight.tensor() / sigma;
+  CHECK(pf::max(pf::abs(layer(x) - divided(x))).item() < 1e-9);
+  CHECK_NOTHROW(pf::testing::check_module(layer, x));
+  CHECK_NOTHROW(pf::testing::check_gradients([&](const Tensor<double>& at) { return layer(at); }, x, {.order = 2}));
+  CHECK_NOTHROW(pf::testing::check_gradients(
+      [&](const Tensor<double>& w) {
+        const auto seen = pf::detail::as_matrix(w, axis);
+        const auto pair = pf::detail::SingularPair<double>{layer.direction, layer.input_direction};
+        return pf::detail::call_with_weight(plain, w / pf::detail::spectral_norm_of(seen, pair), x);
+      },
+      plain.weight.tensor(), {.order = 2}));
 }
 
 }  // namespace
@@ -93,13 +142,14 @@ TEST_CASE("calls repeat and change nothing; updates follow a changed weight to i
   Layer layer(pf::Linear<double>(20, 30, rng), rng);
   const auto x = pf::normal<double>({4, 20}, rng);
   CHECK(layer(x).to_vector() == layer(x).to_vector());
-  const auto before = layer.direction.to_vector();
+  const auto before = layer.direction.to_vector(), before_right = layer.input_direction.to_vector();
 
   layer.layer.weight = pf::normal<double>({30, 20}, rng);
   const double sigma = largest_singular_value(layer.layer.weight);
   const auto error = [&] { return std::abs(largest_singular_value(layer.weight()) - 1); };
   const double stale = error();
   CHECK(layer.direction.to_vector() == before);
+  CHECK(layer.input_direction.to_vector() == before_right);
   double last = stale;
   for (int round = 0; round < 6; ++round) {
     for (int i = 0; i < 50; ++i) CHECK(pf::update_spectral_norms(layer) == 1);
@@ -110,6 +160,7 @@ TEST_CASE("calls repeat and change nothing; updates follow a changed weight to i
   CHECK(last < 1e-6);
   const auto svd = decomposition(layer.layer.weight);
   CHECK(std::abs(layer.direction.matrix().cwiseProduct(svd.matrixU().col(0)).sum()) == Approx(1.0));
+  CHECK(std::abs(layer.input_direction.matrix().cwiseProduct(svd.matrixV().col(0)).sum()) == Approx(1.0));
   CHECK(svd.singularValues()(0) == sigma);
 }
 
@@ -142,7 +193,7 @@ TEST_CASE("it is a module: members are named, copies are independent, an activat
   CHECK(pf::count_parameters(net) == 4 * 8 + 8 + 8 * 2 + 2);
   Index buffers = 0;
   pf::for_each_buffer(net, [&](const pf::Path&, const pf::Buffer<>&) { ++buffers; });
-  CHECK(buffers == 2);
+  CHECK(buffers == 4);
 }
 
 TEST_CASE("a weight of zeros stays zero, and what cannot be normalized is refused") {
@@ -159,4 +210,59 @@ TEST_CASE("a weight of zeros stays zero, and what cannot be normalized is refuse
   CHECK_THROWS_AS(Layer(pf::Linear<double>(3, 2, rng), rng, {.iterations = 0}), pf::ValueError);
   CHECK_THROWS_AS(Layer(pf::Linear<double>(), rng), pf::ShapeError);
   CHECK_THROWS_AS(pf::SpectralMlp<>({2}, rng), pf::ValueError);
+}
+
+TEST_CASE(
+    "spectral norm takes every layer with a weight: convolutions, their transposes, embeddings, a module of one's "
+    "own") {
+  pf::Rng rng(9);
+  const auto series = pf::normal<double>({2, 4, 5}, rng), images = pf::normal<double>({2, 4, 3, 4}, rng);
+  check_layer(pf::Linear<double>(5, 3, rng), series, 0);
+  check_layer(pf::Conv1d<double>(4, 3, 2, rng, {.stride = 2}), series, 0);
+  check_layer(pf::Conv2d<double>(4, 6, 2, rng, {.padding = 1, .groups = 2}), images, 0);
+  check_layer(pf::ConvTranspose1d<double>(4, 3, 2, rng), series, 1);
+  check_layer(pf::ConvTranspose2d<double>(4, 2, 2, rng, {.stride = 2}), images, 1);
+  check_layer(Scaled(rng), pf::normal<double>({2, 4}, rng), 0);
+
+  const pf::Embedding<double> table(6, 3, rng);
+  const pf::SpectralNorm rows(table, rng, {.iterations = 400});
+  const Tensor<Index> codes({2}, {4, 0});
+  const double sigma = largest_singular_value(table.weight);
+  CHECK(pf::max(pf::abs(rows(codes) - table(codes) / sigma)).item() < 1e-9);
+  const pf::SpectralNorm filter(pf::Conv2d<double>(4, 3, 2, rng), rng);
+  CHECK(pf::max(pf::abs(filter(images, pf::Activation::relu) - pf::relu(filter(images)))).item() == 0);
+  static_assert(!std::is_invocable_v<const pf::SpectralNorm<pf::Conv1d<>>&, const Tensor<>&, pf::Activation>);
+}
+
+TEST_CASE("an update finds normalized layers by what they are, not by the names of members") {
+  pf::Rng rng(10);
+  Scaled plain(rng);
+  CHECK(pf::update_spectral_norms(plain) == 0);
+  CHECK(plain.offset.to_vector() == std::vector<double>(3, 1.0));
+  pf::SpectralNorm<Scaled> layer(plain, rng);
+  layer.layer.weight = pf::normal<double>({3, 4}, rng);
+  pf::Sequential net(std::vector<pf::AnyLayer<double>>{pf::AnyLayer<double>(layer), pf::AnyLayer<double>(plain)});
+  for (int i = 0; i < 300; ++i) {
+    pf::update_spectral_norms(layer);
+    CHECK(pf::update_spectral_norms(net) == 1);
+  }
+  CHECK(layer.layer.offset.to_vector() == std::vector<double>(3, 1.0));
+  CHECK(largest_singular_value(layer.weight()) == Approx(1.0).epsilon(1e-9));
+  pf::Frozen still(layer);
+  CHECK(pf::update_spectral_norms(still) == 0);
+}
+
+TEST_CASE("in evaluation a normalized layer takes the stored pair as it is, in training a step from it") {
+  pf::Rng rng(11);
+  Layer layer(pf::Linear<double>(6, 5, rng), rng);
+  layer.layer.weight = pf::normal<double>({5, 6}, rng);
+  const auto w = layer.layer.weight.matrix();
+  const Eigen::VectorXd left = layer.direction.matrix(), right = layer.input_direction.matrix();
+  const Eigen::VectorXd next_right = (w.transpose() * left).normalized(), next_left = (w * next_right).normalized();
+  const auto ratio = [&] { return layer.layer.weight(0, 0) / layer.weight()(0, 0); };
+  CHECK(ratio() == Approx(next_left.dot(w * next_right)));
+  pf::evaluate(layer);
+  CHECK(ratio() == Approx(left.dot(w * right)));
+  CHECK(pf::update_spectral_norms(layer) == 1);
+  CHECK(ratio() == Approx(next_left.dot(w * next_right)));
 }

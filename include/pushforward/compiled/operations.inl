@@ -140,6 +140,46 @@ PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> triangle(const char* name, const
                                                          Index diagonal, bool lower);
 PUSHFORWARD_INSTANCE class ConcatNode<PUSHFORWARD_SCALAR>;
 
+// ops/attention.hpp
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> plain_attention(const Tensor<PUSHFORWARD_SCALAR>& q,
+                                                                const Tensor<PUSHFORWARD_SCALAR>& k,
+                                                                const Tensor<PUSHFORWARD_SCALAR>& v,
+                                                                const AttentionSizes& sizes);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> split_heads(const Tensor<PUSHFORWARD_SCALAR>& x, Index heads);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> merge_heads(const Tensor<PUSHFORWARD_SCALAR>& x);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> self_attention(const Tensor<PUSHFORWARD_SCALAR>& qkv, Index heads,
+                                                               const AttentionOptions& options);
+
+// ops/convolution.hpp
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> convolve(const Tensor<PUSHFORWARD_SCALAR>& x,
+                                                         const Tensor<PUSHFORWARD_SCALAR>& w, const ConvGeometry& c);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> convolve_transposed(const Tensor<PUSHFORWARD_SCALAR>& g,
+                                                                    const Tensor<PUSHFORWARD_SCALAR>& w,
+                                                                    const ConvGeometry& c);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> convolve_to_weight(const Tensor<PUSHFORWARD_SCALAR>& x,
+                                                                   const Tensor<PUSHFORWARD_SCALAR>& g,
+                                                                   const ConvGeometry& c);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> conv_to_bias(const Tensor<PUSHFORWARD_SCALAR>& g, const Shape& bias);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> record_conv(Tensor<PUSHFORWARD_SCALAR> values,
+                                                            const Tensor<PUSHFORWARD_SCALAR>& x,
+                                                            const Tensor<PUSHFORWARD_SCALAR>& w,
+                                                            const Tensor<PUSHFORWARD_SCALAR>& bias,
+                                                            const ConvGeometry& c);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> record_conv_transposed(Tensor<PUSHFORWARD_SCALAR> values,
+                                                                       const Tensor<PUSHFORWARD_SCALAR>& x,
+                                                                       const Tensor<PUSHFORWARD_SCALAR>& w,
+                                                                       const Tensor<PUSHFORWARD_SCALAR>& bias,
+                                                                       const ConvGeometry& c);
+
+// ops/images.hpp
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> map_planes(
+    const char* name, const Tensor<PUSHFORWARD_SCALAR>& x,
+    const std::shared_ptr<const PlaneMap<PUSHFORWARD_SCALAR>>& map);
+
+// ops/rotary.hpp
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> rotate(const Tensor<PUSHFORWARD_SCALAR>& x, const RotarySizes& sizes,
+                                                       PUSHFORWARD_SCALAR direction);
+
 // autodiff/node.hpp
 PUSHFORWARD_INSTANCE class Cotangents<PUSHFORWARD_SCALAR>;
 PUSHFORWARD_INSTANCE class Leaf<PUSHFORWARD_SCALAR>;
@@ -185,6 +225,50 @@ PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> minimum(const Tensor<PUSHFORWARD
 
 // ops/assignment.hpp
 PUSHFORWARD_INSTANCE Tensor<Index> assignment(const Tensor<PUSHFORWARD_SCALAR>& cost);
+
+// ops/attention.hpp
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> scaled_dot_product_attention(const Tensor<PUSHFORWARD_SCALAR>& q,
+                                                                             const Tensor<PUSHFORWARD_SCALAR>& k,
+                                                                             const Tensor<PUSHFORWARD_SCALAR>& v,
+                                                                             const AttentionOptions& options);
+
+// ops/convolution.hpp
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> conv2d(const Tensor<PUSHFORWARD_SCALAR>& x,
+                                                       const Tensor<PUSHFORWARD_SCALAR>& weight,
+                                                       const Tensor<PUSHFORWARD_SCALAR>& bias,
+                                                       const Conv2dOptions& options);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> conv2d(const Tensor<PUSHFORWARD_SCALAR>& x,
+                                                       const Tensor<PUSHFORWARD_SCALAR>& weight,
+                                                       const Tensor<PUSHFORWARD_SCALAR>& bias,
+                                                       const Conv2dOptions& options, Activation activation);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> conv_transpose2d(const Tensor<PUSHFORWARD_SCALAR>& x,
+                                                                 const Tensor<PUSHFORWARD_SCALAR>& weight,
+                                                                 const Tensor<PUSHFORWARD_SCALAR>& bias,
+                                                                 const ConvTranspose2dOptions& options);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> conv_transpose2d(const Tensor<PUSHFORWARD_SCALAR>& x,
+                                                                 const Tensor<PUSHFORWARD_SCALAR>& weight,
+                                                                 const Tensor<PUSHFORWARD_SCALAR>& bias,
+                                                                 const ConvTranspose2dOptions& options,
+                                                                 Activation activation);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> conv1d(const Tensor<PUSHFORWARD_SCALAR>& x,
+                                                       const Tensor<PUSHFORWARD_SCALAR>& weight,
+                                                       const Tensor<PUSHFORWARD_SCALAR>& bias, const Conv1dOptions& o);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> conv_transpose1d(const Tensor<PUSHFORWARD_SCALAR>& x,
+                                                                 const Tensor<PUSHFORWARD_SCALAR>& weight,
+                                                                 const Tensor<PUSHFORWARD_SCALAR>& bias,
+                                                                 const ConvTranspose1dOptions& o);
+
+// ops/images.hpp
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> max_pool2d(const Tensor<PUSHFORWARD_SCALAR>& x, const Pool2dOptions& o);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> average_pool2d(const Tensor<PUSHFORWARD_SCALAR>& x,
+                                                               const Pool2dOptions& o);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> resize(const Tensor<PUSHFORWARD_SCALAR>& x, Size2 size, ResizeMode how);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> pixel_shuffle(const Tensor<PUSHFORWARD_SCALAR>& x, Index factor);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> pixel_unshuffle(const Tensor<PUSHFORWARD_SCALAR>& x, Index factor);
+
+// ops/rotary.hpp
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> rotary_embedding(const Tensor<PUSHFORWARD_SCALAR>& x,
+                                                                 const RotaryOptions& options);
 
 // ops/broadcast.hpp
 PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> expand(const Tensor<PUSHFORWARD_SCALAR>& x, const Shape& shape);

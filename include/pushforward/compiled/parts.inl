@@ -10,6 +10,25 @@ PUSHFORWARD_INSTANCE void append_number(std::string& text, PUSHFORWARD_SCALAR va
 PUSHFORWARD_INSTANCE Index parse_csv_line(const std::string& path, std::string_view line, Index number, char delimiter,
                                           std::vector<PUSHFORWARD_SCALAR>& values);
 
+// nn/channel_norm_kernels.hpp
+PUSHFORWARD_INSTANCE void normalize_channels(const ChannelSizes& sizes, const ChannelForward<PUSHFORWARD_SCALAR>& to);
+PUSHFORWARD_INSTANCE void pull_back_channels(const ChannelSizes& sizes, const ChannelBackward<PUSHFORWARD_SCALAR>& to);
+PUSHFORWARD_INSTANCE void check_channel_norm(const char* name, const Tensor<PUSHFORWARD_SCALAR>& x,
+                                             const Tensor<PUSHFORWARD_SCALAR>& weight,
+                                             const Tensor<PUSHFORWARD_SCALAR>& bias, double eps);
+PUSHFORWARD_INSTANCE struct ChannelNorm<PUSHFORWARD_SCALAR>;
+
+// nn/batch_norm.hpp
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> batch_norm_values(const Tensor<PUSHFORWARD_SCALAR>& x,
+                                                                  const Tensor<PUSHFORWARD_SCALAR>& weight,
+                                                                  const Tensor<PUSHFORWARD_SCALAR>& bias, double eps,
+                                                                  BatchStatistics<PUSHFORWARD_SCALAR>* statistics);
+
+// nn/conv.hpp
+PUSHFORWARD_INSTANCE void start_conv(const char* name, Parameter<PUSHFORWARD_SCALAR>& weight,
+                                     Parameter<PUSHFORWARD_SCALAR>& bias, const Shape& shape, Index out, Index groups,
+                                     bool with_bias, Rng& rng);
+
 // nn/dropout.hpp
 PUSHFORWARD_INSTANCE void uniform_to_mask(PUSHFORWARD_SCALAR* values, Index n, PUSHFORWARD_SCALAR keep,
                                           PUSHFORWARD_SCALAR scale);
@@ -30,6 +49,13 @@ PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> norm_adjoint(const Tensor<PUSHFO
 PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> norm_weight_adjoint(const Tensor<PUSHFORWARD_SCALAR>& g,
                                                                     const Tensor<PUSHFORWARD_SCALAR>& x,
                                                                     const NormRows<PUSHFORWARD_SCALAR>& r, double eps);
+
+// nn/linear_in_order.hpp
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> linear_in_order(const Tensor<PUSHFORWARD_SCALAR>& x,
+                                                                const Tensor<PUSHFORWARD_SCALAR>& weight,
+                                                                const Tensor<PUSHFORWARD_SCALAR>& bias,
+                                                                Activation activation);
+PUSHFORWARD_INSTANCE class StepLinear<PUSHFORWARD_SCALAR>;
 
 // nn/masked_linear.hpp
 PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> masked_weight(const Tensor<PUSHFORWARD_SCALAR>& weight,
@@ -61,12 +87,26 @@ PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> mlp_slope(const Mlp<PUSHFORWARD_
                                                           const Tensor<PUSHFORWARD_SCALAR>& x,
                                                           PUSHFORWARD_SCALAR factor);
 
+// nn/recurrent_kernels.hpp
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> recurrent<GruCell>(const Tensor<PUSHFORWARD_SCALAR>& inputs,
+                                                                   const Tensor<PUSHFORWARD_SCALAR>& weight,
+                                                                   const Tensor<PUSHFORWARD_SCALAR>& bias,
+                                                                   const Tensor<PUSHFORWARD_SCALAR>& start);
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> recurrent<LstmCell>(const Tensor<PUSHFORWARD_SCALAR>& inputs,
+                                                                    const Tensor<PUSHFORWARD_SCALAR>& weight,
+                                                                    const Tensor<PUSHFORWARD_SCALAR>& bias,
+                                                                    const Tensor<PUSHFORWARD_SCALAR>& start);
+
+// nn/recurrent.hpp
+PUSHFORWARD_INSTANCE struct RecurrentLayer<GruCell, PUSHFORWARD_SCALAR>;
+PUSHFORWARD_INSTANCE struct RecurrentLayer<LstmCell, PUSHFORWARD_SCALAR>;
+
 // nn/spectral_norm.hpp
-PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> as_matrix(const Tensor<PUSHFORWARD_SCALAR>& weight);
-PUSHFORWARD_INSTANCE SingularPair<PUSHFORWARD_SCALAR> power_method(const Tensor<PUSHFORWARD_SCALAR>& weight,
-                                                                   const Tensor<PUSHFORWARD_SCALAR>& start,
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> as_matrix(const Tensor<PUSHFORWARD_SCALAR>& weight, int axis);
+PUSHFORWARD_INSTANCE SingularPair<PUSHFORWARD_SCALAR> power_method(const Tensor<PUSHFORWARD_SCALAR>& matrix,
+                                                                   const Tensor<PUSHFORWARD_SCALAR>& left,
                                                                    Index iterations);
-PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> spectral_norm_of(const Tensor<PUSHFORWARD_SCALAR>& weight,
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> spectral_norm_of(const Tensor<PUSHFORWARD_SCALAR>& matrix,
                                                                  const SingularPair<PUSHFORWARD_SCALAR>& pair);
 
 // distributions/fused.hpp
@@ -194,6 +234,23 @@ PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> layer_norm(const Tensor<PUSHFORW
                                                            const Tensor<PUSHFORWARD_SCALAR>& weight,
                                                            const Tensor<PUSHFORWARD_SCALAR>& bias, double eps);
 
+// nn/batch_norm.hpp
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> batch_norm(const Tensor<PUSHFORWARD_SCALAR>& x,
+                                                           const Tensor<PUSHFORWARD_SCALAR>& weight,
+                                                           const Tensor<PUSHFORWARD_SCALAR>& bias, double eps);
+
+// nn/group_norm.hpp
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> group_norm(const Tensor<PUSHFORWARD_SCALAR>& x, Index groups,
+                                                           const Tensor<PUSHFORWARD_SCALAR>& weight,
+                                                           const Tensor<PUSHFORWARD_SCALAR>& bias, double eps);
+
+// nn/minibatch_deviation.hpp
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> minibatch_deviation(const Tensor<PUSHFORWARD_SCALAR>& x, Index group);
+
+// nn/rms_norm.hpp
+PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> rms_norm(const Tensor<PUSHFORWARD_SCALAR>& x,
+                                                         const Tensor<PUSHFORWARD_SCALAR>& weight, double eps);
+
 // distributions/kl_divergence.hpp
 PUSHFORWARD_INSTANCE Tensor<PUSHFORWARD_SCALAR> kl_divergence(const Normal<PUSHFORWARD_SCALAR>& q,
                                                               const Normal<PUSHFORWARD_SCALAR>& p);
@@ -272,6 +329,42 @@ PUSHFORWARD_INSTANCE struct MaskedLinear<PUSHFORWARD_SCALAR>;
 // nn/masked_mlp.hpp
 PUSHFORWARD_INSTANCE struct MaskedMlp<PUSHFORWARD_SCALAR>;
 PUSHFORWARD_INSTANCE class MaskedMlpSteps<PUSHFORWARD_SCALAR>;
+
+// nn/attention.hpp
+PUSHFORWARD_INSTANCE class KeyValueCache<PUSHFORWARD_SCALAR>;
+PUSHFORWARD_INSTANCE struct MultiHeadAttention<PUSHFORWARD_SCALAR>;
+
+// nn/batch_norm.hpp
+PUSHFORWARD_INSTANCE struct BatchNorm<PUSHFORWARD_SCALAR>;
+
+// nn/conv.hpp
+PUSHFORWARD_INSTANCE struct Conv2d<PUSHFORWARD_SCALAR>;
+PUSHFORWARD_INSTANCE struct ConvTranspose2d<PUSHFORWARD_SCALAR>;
+PUSHFORWARD_INSTANCE struct Conv1d<PUSHFORWARD_SCALAR>;
+PUSHFORWARD_INSTANCE struct ConvTranspose1d<PUSHFORWARD_SCALAR>;
+PUSHFORWARD_INSTANCE struct CausalConv1d<PUSHFORWARD_SCALAR>;
+PUSHFORWARD_INSTANCE struct MaskedConv2d<PUSHFORWARD_SCALAR>;
+
+// nn/embedding.hpp
+PUSHFORWARD_INSTANCE struct Embedding<PUSHFORWARD_SCALAR>;
+
+// nn/group_norm.hpp
+PUSHFORWARD_INSTANCE struct GroupNorm<PUSHFORWARD_SCALAR>;
+PUSHFORWARD_INSTANCE struct InstanceNorm<PUSHFORWARD_SCALAR>;
+
+// nn/layer_norm.hpp
+PUSHFORWARD_INSTANCE struct LayerNorm<PUSHFORWARD_SCALAR>;
+
+// nn/recurrent.hpp
+PUSHFORWARD_INSTANCE struct GRU<PUSHFORWARD_SCALAR>;
+PUSHFORWARD_INSTANCE struct LSTM<PUSHFORWARD_SCALAR>;
+
+// nn/rms_norm.hpp
+PUSHFORWARD_INSTANCE struct RMSNorm<PUSHFORWARD_SCALAR>;
+
+// nn/transformer.hpp
+PUSHFORWARD_INSTANCE class TransformerCache<PUSHFORWARD_SCALAR>;
+PUSHFORWARD_INSTANCE struct TransformerBlock<PUSHFORWARD_SCALAR>;
 
 // nn/spectral_norm.hpp
 PUSHFORWARD_INSTANCE struct SpectralMlp<PUSHFORWARD_SCALAR>;

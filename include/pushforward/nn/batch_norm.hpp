@@ -23,16 +23,16 @@ Tensor<S> batch_norm_values(const Tensor<S>& x, const Tensor<S>& weight, const T
     fail<ShapeError>("batch_norm: got ", sizes.count(), " numbers a channel in ", x.shape(),
                      ", expected at least 2: one has no variance; use evaluate(model) or a larger batch");
   std::vector<double> variance;
-  std::vector<S> mean;
-  const ChannelNorm<S> norm(sizes, x.data(), eps, &variance, &mean);
+  const ChannelNorm<S> norm(sizes, eps);
+  const Tensor<S> y = norm.values(x, weight, bias, variance);
   if (statistics) {
     const double unbiased = static_cast<double>(sizes.count()) / static_cast<double>(sizes.count() - 1);
-    statistics->mean = Tensor<S>(Shape{sizes.channels}, mean);
+    statistics->mean = norm.mean;
     statistics->variance = Tensor<S>::generate(Shape{sizes.channels}, [&](Index i) {
       return static_cast<S>(variance[static_cast<std::size_t>(i)] * unbiased);
     });
   }
-  return record_fused("batch_norm", norm, norm.values(x, weight, bias), x, weight, bias);
+  return record_fused("batch_norm", norm, y, x, weight, bias);
 }
 
 }  // namespace detail
@@ -64,6 +64,7 @@ template <class S = float>
 struct BatchNorm {
   Parameter<S> weight, bias;
   mutable Buffer<S> running_mean, running_var;
+  mutable Buffer<Index> num_batches_tracked;  // calls in training, one number
   BatchNormOptions options;
   Mode mode;
 
@@ -73,6 +74,7 @@ struct BatchNorm {
       fail<ValueError>("BatchNorm: .momentum is ", how.momentum, ", expected a share between 0 and 1");
     running_mean = Tensor<S>::zeros(Shape{channels});
     running_var = Tensor<S>::ones(Shape{channels});
+    num_batches_tracked = Tensor<Index>::scalar(0);
     if (!how.affine) return;
     weight = Tensor<S>::ones(Shape{channels});
     bias = Tensor<S>::zeros(Shape{channels});
@@ -87,6 +89,7 @@ struct BatchNorm {
     const NoGradient guard;
     running_mean = (1 - options.momentum) * running_mean.tensor() + options.momentum * batch.mean;
     running_var = (1 - options.momentum) * running_var.tensor() + options.momentum * batch.variance;
+    num_batches_tracked = Tensor<Index>::scalar(num_batches_tracked.item() + 1);
     return y;
   }
 
@@ -95,6 +98,7 @@ struct BatchNorm {
     visit("bias", self.bias);
     visit("running_mean", self.running_mean);
     visit("running_var", self.running_var);
+    visit("num_batches_tracked", self.num_batches_tracked);
     visit("mode", self.mode);
   }
 

@@ -19,8 +19,9 @@ Tensor<S> group_norm(const Tensor<S>& x, Index groups, const Tensor<S>& weight, 
     fail<ShapeError>("group_norm: got ", x.size(1), " channels for ", groups,
                      " groups, expected a multiple of the number of groups");
   if (x.empty()) return x;
-  const detail::ChannelNorm<S> norm(detail::ChannelSizes(x.shape(), groups), x.data(), eps);
-  return detail::record_fused("group_norm", norm, norm.values(x, weight, bias), x, weight, bias);
+  const detail::ChannelNorm<S> norm(detail::ChannelSizes(x.shape(), groups), eps);
+  std::vector<double> variance;
+  return detail::record_fused("group_norm", norm, norm.values(x, weight, bias, variance), x, weight, bias);
 }
 
 /// How a GroupNorm or InstanceNorm is built.

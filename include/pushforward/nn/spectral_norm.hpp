@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <pushforward/nn/linear.hpp>
@@ -9,98 +11,139 @@
 
 namespace pushforward {
 
+template <class S>
+struct ConvTranspose1d;
+template <class S>
+struct ConvTranspose2d;
+
 /// How SpectralNorm normalizes.
 struct SpectralNormOptions {
   double bound = 1;      ///< the spectral norm that the weight is given
-  Index iterations = 1;  ///< of the power method in each call
+  Index iterations = 1;  ///< of the power method in each call while training, and in each update
 };
 
 namespace detail {
 
-/// Singular vectors of a weight [out, ..], seen as a matrix [out, in].
+// The axis of a layer's weight that counts its outputs; for another transposed layer, specialize it.
+template <class Layer>
+inline constexpr int weight_output_axis = 0;
+template <class S>
+inline constexpr int weight_output_axis<ConvTranspose1d<S>> = 1;
+template <class S>
+inline constexpr int weight_output_axis<ConvTranspose2d<S>> = 1;
+
+template <class Layer, class... Arguments>
+concept CalledWith = std::is_invocable_v<const Layer&, const Arguments&...>;
+
+template <class Layer>
+using layer_scalar = typename std::remove_cvref_t<decltype(std::declval<Layer>().weight)>::Scalar;
+
+// A copy of a layer with the layer's own variables, so that gradients reach them: copying makes new ones.
+template <class Layer>
+Layer sharing_copy(const Layer& layer) {
+  using S = layer_scalar<Layer>;
+  struct Take final : Visitor {
+    std::vector<Tensor<S>> variables;
+    using Visitor::parameter;
+    void parameter(const Path&, Parameter<S>& p) override { variables.push_back(p.tensor()); }
+  } take;
+  struct Give final : Visitor {
+    const Tensor<S>* next;
+    explicit Give(const std::vector<Tensor<S>>& variables) : next(variables.data()) {}
+    using Visitor::parameter;
+    void parameter(const Path&, Parameter<S>& p) override { static_cast<Tensor<S>&>(p) = *next++; }
+  };
+  walk(const_cast<Layer&>(layer), take);  // it only looks
+  Layer copy = layer;
+  Give give(take.variables);
+  walk(copy, give);
+  return copy;
+}
+
+// layer(how...) with another weight in place of its own.
+template <class Layer, class S, class... How>
+Tensor<S> call_with_weight(const Layer& layer, const Tensor<S>& weight, const How&... how) {
+  Layer used = sharing_copy(layer);
+  static_cast<Tensor<S>&>(used.weight) = weight;
+  return used(how...);
+}
+
+// Shows the members of a layer, its weight under the name `weight_name`.
+template <class Layer, class Visit>
+void visit_with_weight(Layer& layer, std::string_view weight_name, Visit&& visit) {
+  const void* const weight = &layer.weight;
+  Layer::members(layer, [&](std::string_view name, auto& part) {
+    visit(static_cast<const void*>(&part) == weight ? weight_name : name, part);
+  });
+}
+
+// Singular vectors of a weight seen as a matrix [out, in].
 template <class S>
 struct SingularPair {
   Tensor<S> left, right;  // [out], [in]
 };
 
+// A weight whose axis `axis` counts outputs, as [out, in].
 template <class S>
-Tensor<S> as_matrix(const Tensor<S>& weight) {
+Tensor<S> as_matrix(const Tensor<S>& weight, int axis = 0) {
+  if (axis != 0) return as_matrix(transpose(weight, 0, axis));
   return weight.rank() == 2 ? weight : reshape(weight, {weight.size(0), -1});
 }
 
-// The pair of the largest singular value after some steps of the power method; constants.
+// The pair of the largest singular value of a matrix, some steps of the power method after `left`; constants.
 template <class S>
-SingularPair<S> power_method(const Tensor<S>& weight, const Tensor<S>& start, Index iterations) {
+SingularPair<S> power_method(const Tensor<S>& matrix, const Tensor<S>& left, Index iterations) {
   const NoGradient guard;
-  const auto unit = [](const Tensor<S>& x) { return x / (norm(x) + S(1e-12)); };
-  const Tensor<S> matrix = as_matrix(stop_gradient(weight));
-  SingularPair<S> pair{stop_gradient(start), {}};
+  const auto unit = [](const Tensor<S>& x) { return x / maximum(norm(x), S(1e-12)); };
+  const Tensor<S> constant = stop_gradient(matrix);
+  SingularPair<S> pair{stop_gradient(left), {}};
   for (Index i = 0; i < iterations; ++i) {
-    pair.right = unit(matmul(pair.left, matrix));
-    pair.left = unit(matmul(matrix, pair.right));
+    pair.right = unit(matmul(pair.left, constant));
+    pair.left = unit(matmul(constant, pair.right));
   }
   return pair;
 }
 
-// The largest singular value, left^T W right: differentiable in the weight, with the vectors held constant.
+// The largest singular value, left^T W right: differentiable in the matrix, with the vectors held constant.
 template <class S>
-Tensor<S> spectral_norm_of(const Tensor<S>& weight, const SingularPair<S>& pair) {
-  return matmul(pair.left, matmul(as_matrix(weight), pair.right));
+Tensor<S> spectral_norm_of(const Tensor<S>& matrix, const SingularPair<S>& pair) {
+  return matmul(pair.left, matmul(matrix, pair.right));
 }
 
-// How a layer is called with another weight in place of its own. A layer that SpectralNorm is to take has an overload.
-template <class S, class... How>
-Tensor<S> call_with_weight(const Linear<S>& layer, const Tensor<S>& weight, const Tensor<S>& x, How... how) {
-  return linear(x, weight, layer.bias.tensor(), how...);
-}
-
-inline constexpr std::string_view spectral_direction = "spectral_direction";
-
-// A SpectralNorm shows its layer, then its direction: that is how a walk finds both, also behind an AnyLayer.
+// A SpectralNorm knows this visitor wherever a walk leads it, and follows its weight.
 struct SpectralUpdate final : Visitor {
-  Parameter<float>* single = nullptr;
-  Parameter<double>* twice = nullptr;
   Index updated = 0;
-
-  void parameter(const Path& path, Parameter<float>& p) override {
-    if (path.name == "weight") single = &p;
-  }
-  void parameter(const Path& path, Parameter<double>& p) override {
-    if (path.name == "weight") twice = &p;
-  }
-  void buffer(const Path& path, Buffer<float>& b) override { update(path, single, b); }
-  void buffer(const Path& path, Buffer<double>& b) override { update(path, twice, b); }
-
-  template <class S>
-  void update(const Path& path, const Parameter<S>* weight, Buffer<S>& direction) {
-    if (path.name != spectral_direction || !weight) return;
-    const Tensor<S> found = power_method<S>(*weight, direction, 1).left;
-    if (found.max() > S(0) || found.min() < S(0)) direction = found;  // a weight of zeros has no direction
-    ++updated;
-  }
 };
 
 }  // namespace detail
 
-/// A layer with its weight W divided by W's largest singular value, so that it stretches no distance by more than
-/// `bound`: y = (bound W / sigma) x + b.
+/// A layer with its weight W divided by W's largest singular value, so that a dense layer stretches no distance by more
+/// than `bound`: y = (bound W / sigma) x + b.
 ///
 ///     sigma = u^T W v,  v = W^T u / |W^T u|,  u = W v / |W v|
 ///
-/// u starts from a stored vector, so that a call changes nothing, gives the same bits each time and may run in several
-/// threads. `update_spectral_norms(critic)` moves the stored vectors one step of the power method on: call it before
-/// each step of an optimizer (fit_adversarial does), so that they follow the weights. Gradients hold u and v constant.
+/// The layer has a `weight` [out, ..], seen as a matrix [out, in]: Linear, Embedding, convolutions and their transposes
+/// [in, out, ..], or a module of your own. For a convolution that is the norm of its kernel as a matrix, which bounds
+/// the layer's up to the number of taps.
 ///
-/// The layer has a `weight` [out, ..]: Linear. Throws ValueError for a bound that is not positive or no iterations.
+/// In training u and v start from a stored pair, so that a call changes nothing, gives the same bits each time and may
+/// run in several threads; in evaluation they are that pair. `update_spectral_norms(critic)` moves the stored pairs on:
+/// call it before each step of an optimizer (fit_adversarial does), so that they follow the weights. Gradients hold u
+/// and v constant.
+///
+/// In a file the members have the names of PyTorch's spectral_norm: `weight_orig`, `weight_u`, `weight_v`. Its call in
+/// training is an update and a call here; its call in evaluation is the same. Throws ValueError for a bound that is not
+/// positive or no iterations, ShapeError for a weight of fewer than two axes.
 /// Source: Miyato et al., Spectral normalization for generative adversarial networks, 2018, algorithm 1.
 template <class Layer = Linear<float>>
 struct SpectralNorm {
-  using Scalar = typename std::remove_cvref_t<decltype(std::declval<Layer>().weight)>::Scalar;
+  using Scalar = detail::layer_scalar<Layer>;
   using S = Scalar;
 
   Layer layer;
-  Buffer<S> direction;  // u, near the first left singular vector of the weight
+  Buffer<S> direction, input_direction;  // u [out] and v [in], near the first singular vectors of the weight
   SpectralNormOptions options;
+  Mode mode;
 
   SpectralNorm() = default;
   SpectralNorm(Layer normalized, Rng& rng, const SpectralNormOptions& how = {})
@@ -109,30 +152,59 @@ struct SpectralNorm {
     if (how.iterations < 1) fail<ValueError>("SpectralNorm: .iterations is ", how.iterations, ", expected at least 1");
     if (layer.weight.rank() < 2)
       fail<ShapeError>("SpectralNorm: the weight has shape ", layer.weight.shape(), ", expected [out, in, ..]");
-    const Tensor<S> start = normal<S>({layer.weight.size(0)}, rng);
-    direction = detail::power_method<S>(layer.weight, start, 30).left;
+    store(detail::power_method<S>(matrix(), normal<S>({matrix().size(0)}, rng), 30));
   }
 
   /// The normalized weight, differentiable in the layer's.
   Tensor<S> weight() const {
-    const Tensor<S> norm =
-        detail::spectral_norm_of<S>(layer.weight, detail::power_method<S>(layer.weight, direction, options.iterations));
+    const Tensor<S> seen = matrix();
+    const detail::SingularPair<S> pair = mode.training ? detail::power_method<S>(seen, direction, options.iterations)
+                                                       : detail::SingularPair<S>{direction, input_direction};
+    const Tensor<S> norm = detail::spectral_norm_of<S>(seen, pair);
     return layer.weight.tensor() * (static_cast<S>(options.bound) / maximum(norm, S(1e-12)));
   }
-  Tensor<S> operator()(const Tensor<S>& x) const { return detail::call_with_weight(layer, weight(), x); }
-  /// activation(layer(x)), fused.
-  Tensor<S> operator()(const Tensor<S>& x, Activation activation) const {
+  /// layer(x) with the normalized weight.
+  template <class T>
+  requires detail::CalledWith<Layer, Tensor<T>> Tensor<S>
+  operator()(const Tensor<T>& x) const { return detail::call_with_weight(layer, weight(), x); }
+  /// layer(x, activation) with the normalized weight, fused.
+  template <class T>
+  requires detail::CalledWith<Layer, Tensor<T>, Activation> Tensor<S>
+  operator()(const Tensor<T>& x, Activation activation) const {
     return detail::call_with_weight(layer, weight(), x, activation);
   }
 
+  /// Moves the stored pair `options.iterations` steps of the power method on, for the weight as it is now.
+  void update() {
+    const detail::SingularPair<S> found = detail::power_method<S>(matrix(), direction, options.iterations);
+    if (found.left.max() > S(0) || found.left.min() < S(0)) store(found);  // a weight of zeros has no direction
+  }
+
   static void members(auto& self, auto&& visit) {
-    visit("layer", self.layer);
-    visit(detail::spectral_direction, self.direction);
+    detail::visit_with_weight(self.layer, "weight_orig", visit);
+    visit("weight_u", self.direction);
+    visit("weight_v", self.input_direction);
+    visit("mode", self.mode);
+  }
+  void walk(const Path& path, Visitor& visitor) {
+    if (auto* const following = dynamic_cast<detail::SpectralUpdate*>(&visitor)) {
+      update();
+      ++following->updated;
+      return;
+    }
+    members(*this, [&](std::string_view name, auto& part) { detail::walk_member(Path{&path, name}, part, visitor); });
+  }
+
+ private:
+  Tensor<S> matrix() const { return detail::as_matrix<S>(layer.weight.tensor(), detail::weight_output_axis<Layer>); }
+  void store(const detail::SingularPair<S>& pair) {
+    direction = pair.left;
+    input_direction = pair.right;
   }
 };
 
-/// Moves the stored vectors of every SpectralNorm in a model one step of the power method on; returns how many there
-/// are. Outputs change a little by it, as they follow the weights.
+/// Moves the stored vectors of every SpectralNorm in a model on, its `iterations` steps of the power method; returns
+/// how many there are. Outputs change a little by it, as they follow the weights.
 template <class M>
 Index update_spectral_norms(M& model) {
   detail::SpectralUpdate visitor;
