@@ -5,6 +5,8 @@
 #include <pushforward/bijectors/bernstein.hpp>
 #include <pushforward/bijectors/bijector.hpp>
 #include <pushforward/bijectors/chain.hpp>
+#include <pushforward/bijectors/channel_act_norm.hpp>
+#include <pushforward/bijectors/channel_coupling.hpp>
 #include <pushforward/bijectors/conditional.hpp>
 #include <pushforward/bijectors/conditional_autoregressive.hpp>
 #include <pushforward/bijectors/contraction.hpp>
@@ -12,11 +14,15 @@
 #include <pushforward/bijectors/cubic_spline.hpp>
 #include <pushforward/bijectors/elementwise.hpp>
 #include <pushforward/bijectors/gaussianization.hpp>
+#include <pushforward/bijectors/glow_step.hpp>
+#include <pushforward/bijectors/invertible_convolution.hpp>
 #include <pushforward/bijectors/linear_maps.hpp>
 #include <pushforward/bijectors/masked_autoregressive.hpp>
 #include <pushforward/bijectors/monotone_transform.hpp>
+#include <pushforward/bijectors/multi_scale.hpp>
 #include <pushforward/bijectors/permutation.hpp>
 #include <pushforward/bijectors/piecewise_splines.hpp>
+#include <pushforward/bijectors/pixel_logit.hpp>
 #include <pushforward/bijectors/planar.hpp>
 #include <pushforward/bijectors/radial.hpp>
 #include <pushforward/bijectors/rational_quadratic.hpp>
@@ -24,6 +30,7 @@
 #include <pushforward/bijectors/sigmoidal.hpp>
 #include <pushforward/bijectors/solve.hpp>
 #include <pushforward/bijectors/spline_autoregressive.hpp>
+#include <pushforward/bijectors/squeeze.hpp>
 #include <pushforward/bijectors/sum_of_squares.hpp>
 #include <pushforward/bijectors/sylvester.hpp>
 #include <pushforward/bijectors/transform_autoregressive.hpp>

@@ -54,8 +54,12 @@ void check_log_det(const char* direction, const Map& map, const Tensor<S>& x, in
   const Index rows = x.shape().product(0, batch_rank), n = rows ? x.size() / rows : 0;
   for (Index row = 0; row < rows; ++row) {
     const Tensor<S> one = row_of(x, batch_rank, row);
-    const Tensor<S> jacobian =
-        pushforward::jacobian([&](const Tensor<S>& at) { return Tensor<S>(map(at).value); }, one);
+    // Both events as vectors: images would need more axes than there are.
+    const auto flat = [&](const Tensor<S>& at) {
+      const Tensor<S> value = map(reshape(at, one.shape())).value;
+      return reshape(value, Shape{value.size()});
+    };
+    const Tensor<S> jacobian = pushforward::jacobian(flat, reshape(one, Shape{n}));
     if (jacobian.size() != n * n)
       fail<CheckFailed>("check_bijector: ", direction, " maps an event of ", n, " numbers to ",
                         n ? jacobian.size() / n : 0, "; a bijection keeps their number");
