@@ -6,3 +6,4 @@
 #include <pushforward/io/npy.hpp>
 #include <pushforward/io/png.hpp>
 #include <pushforward/io/safetensors.hpp>
+#include <pushforward/io/wav.hpp>

@@ -3,6 +3,21 @@
 
 #include <pushforward/models/annealed_importance.hpp>
 #include <pushforward/models/autoregressive.hpp>
+#include <pushforward/models/autoregressive/arranged_mlp.hpp>
+#include <pushforward/models/autoregressive/discretized_logistic_conditional.hpp>
+#include <pushforward/models/autoregressive/full_completion.hpp>
+#include <pushforward/models/autoregressive/fvsbn.hpp>
+#include <pushforward/models/autoregressive/gated_pixel_cnn.hpp>
+#include <pushforward/models/autoregressive/gpt.hpp>
+#include <pushforward/models/autoregressive/image_gpt.hpp>
+#include <pushforward/models/autoregressive/image_model.hpp>
+#include <pushforward/models/autoregressive/made_ensemble.hpp>
+#include <pushforward/models/autoregressive/nade.hpp>
+#include <pushforward/models/autoregressive/pixel_cnn.hpp>
+#include <pushforward/models/autoregressive/pixel_cnn_pp.hpp>
+#include <pushforward/models/autoregressive/pixel_rnn.hpp>
+#include <pushforward/models/autoregressive/pixel_snail.hpp>
+#include <pushforward/models/autoregressive/wave_net.hpp>
 #include <pushforward/models/categorical_vae.hpp>
 #include <pushforward/models/concepts.hpp>
 #include <pushforward/models/conditional_flow.hpp>
@@ -11,7 +26,9 @@
 #include <pushforward/models/conditionals.hpp>
 #include <pushforward/models/continuous_flow.hpp>
 #include <pushforward/models/dequantization.hpp>
+#include <pushforward/models/dequantized_images.hpp>
 #include <pushforward/models/diffusion.hpp>
+#include <pushforward/models/draw_options.hpp>
 #include <pushforward/models/energy.hpp>
 #include <pushforward/models/flow.hpp>
 #include <pushforward/models/flow_head.hpp>
@@ -20,6 +37,7 @@
 #include <pushforward/models/gan.hpp>
 #include <pushforward/models/gaussianization_flow.hpp>
 #include <pushforward/models/heads.hpp>
+#include <pushforward/models/image_flow.hpp>
 #include <pushforward/models/inverse_masked_flow.hpp>
 #include <pushforward/models/ladder_vae.hpp>
 #include <pushforward/models/latent_walks.hpp>

@@ -7,11 +7,13 @@
 #include <pushforward/nn/batch_norm.hpp>
 #include <pushforward/nn/conditional_masked_mlp.hpp>
 #include <pushforward/nn/conv.hpp>
+#include <pushforward/nn/diagonal_lstm.hpp>
 #include <pushforward/nn/dropout.hpp>
 #include <pushforward/nn/embedding.hpp>
 #include <pushforward/nn/features.hpp>
 #include <pushforward/nn/frozen.hpp>
 #include <pushforward/nn/group_norm.hpp>
+#include <pushforward/nn/image_coupling_net.hpp>
 #include <pushforward/nn/initializers.hpp>
 #include <pushforward/nn/layer_norm.hpp>
 #include <pushforward/nn/linear.hpp>
@@ -22,7 +24,9 @@
 #include <pushforward/nn/module.hpp>
 #include <pushforward/nn/recurrent.hpp>
 #include <pushforward/nn/rms_norm.hpp>
+#include <pushforward/nn/row_lstm.hpp>
 #include <pushforward/nn/sequential.hpp>
+#include <pushforward/nn/shifted_conv.hpp>
 #include <pushforward/nn/spectral_norm.hpp>
 #include <pushforward/nn/summary.hpp>
 #include <pushforward/nn/time_mlp.hpp>

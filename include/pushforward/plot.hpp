@@ -8,3 +8,4 @@
 #include <pushforward/plot/figure.hpp>
 #include <pushforward/plot/image_grid.hpp>
 #include <pushforward/plot/scatter.hpp>
+#include <pushforward/plot/spectrogram.hpp>

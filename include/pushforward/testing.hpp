@@ -1,6 +1,7 @@
 // Checks for parts of your own: gradients, bijectors, distributions, modules. They throw testing::CheckFailed.
 #pragma once
 
+#include <pushforward/testing/check_autoregressive.hpp>
 #include <pushforward/testing/check_bijector.hpp>
 #include <pushforward/testing/check_distribution.hpp>
 #include <pushforward/testing/check_failed.hpp>

@@ -1,5 +1,6 @@
 #include <pushforward/models/autoregressive.hpp>
 #include <pushforward/objectives/likelihood.hpp>
+#include <pushforward/testing/check_autoregressive.hpp>
 #include <pushforward/testing/check_distribution.hpp>
 #include <pushforward/testing/check_gradients.hpp>
 #include <pushforward/testing/check_module.hpp>
@@ -51,6 +52,23 @@ double chi_square(const std::vector<double>& counts, const std::vector<double>& 
     total += std::pow(counts[k] - n * probabilities[k], 2) / (n * probabilities[k]);
   const double freedom = static_cast<double>(counts.size()) - 1;
   return (total - freedom) / std::sqrt(2 * freedom);
+}
+
+// Masks and draws of models whose layers take every path of the matrix product.
+template <class S>
+void check_draws_of_mades(pf::Rng& rng) {
+  for (const auto order : orders)
+    for (const Index n : {1, 3, 40}) {
+      auto bits = pf::made_bernoulli<S>({.features = 20, .hidden = {70, 33}, .order = order}, rng);
+      support::stir<S>(bits, 2, 0.3, rng);
+      CHECK_NOTHROW(pf::testing::check_autoregressive(bits, pf::bernoulli(Tensor<S>::full({n, 20}, S(0.5)), rng), rng));
+      for (const auto activation : {pf::Activation::relu, pf::Activation::tanh, pf::Activation::silu}) {
+        auto real = pf::made_gaussian_mixture<S>(
+            {.features = 7, .components = 3, .hidden = {150}, .activation = activation, .order = order}, rng);
+        support::stir<S>(real, 2, 0.3, rng);
+        CHECK_NOTHROW(pf::testing::check_autoregressive(real, pf::normal<S>({n, 7}, rng), rng));
+      }
+    }
 }
 
 // Uniform numbers of a given width: a conditional that a user could write.
@@ -163,6 +181,30 @@ TEST_CASE("completing draws from the conditional density where what is known com
   for (double& q : probabilities) q /= total;
   CHECK(std::abs(chi_square(counts, probabilities)) < 6);
   CHECK(model.complete(start, Tensor<double>::ones({d}), rng).to_vector() == start.to_vector());
+}
+
+TEST_CASE("draws feature by feature have the bits of whole passes, for any number of threads") {
+  pf::Rng rng(13);
+  const int threads = pf::num_threads();
+  for (const int used : {1, 2}) {
+    pf::set_num_threads(used);
+    check_draws_of_mades<float>(rng);
+    check_draws_of_mades<double>(rng);
+  }
+  pf::set_num_threads(threads);
+}
+
+TEST_CASE("draws follow the options") {
+  pf::Rng rng(14);
+  const auto model = binary(6, FeatureOrder::random, rng);
+  const Tensor<double> likely = model.sample(3, rng, {.temperature = 0});
+  CHECK(likely.to_vector() == model.sample(3, rng, {.top_k = 1}).to_vector());
+  CHECK(pf::norm(likely - pf::slice(likely, 0, 0, 1)).item() == 0);
+  CHECK(model.log_prob(model.sample(2000, rng, {.temperature = 0.5})).mean() >
+        model.log_prob(model.sample(2000, rng)).mean() + 0.1);
+  CHECK_THROWS_AS(model.sample(3, rng, {.temperature = -1}), pf::ValueError);
+  const auto box = pf::made<double>(Box{}, {.features = 4, .hidden = {8}}, rng);
+  CHECK_THROWS_AS(box.sample(3, rng, {.temperature = 0.5}), pf::ValueError);
 }
 
 TEST_CASE("autoregressive models have gradients of order 2 in the data and first-order ones in their parameters") {

@@ -38,6 +38,8 @@ class Autoregressive {
   const Net& net() const { return net_; }
   const Conditional& conditional() const { return conditional_; }
   Index features() const { return net_.features(); }
+  /// The feature in place `place` of the order in which they depend on each other.
+  Index element(Index place) const { return net_.feature(place); }
 
   /// The parameters of every conditional at x: x [.., d] -> [.., P, d].
   Tensor<S> parameters(const Tensor<S>& x) const {
@@ -49,22 +51,23 @@ class Autoregressive {
   Tensor<S> log_prob(const Tensor<S>& x) const { return conditional_.log_prob(parameters(x), x); }
 
   /// n draws, [n, d], as constants: one feature after the other, at the cost of about one pass of the network.
-  Tensor<S> sample(Index n, Rng& rng) const {
+  Tensor<S> sample(Index n, Rng& rng, const DrawOptions& options = {}) const {
     const Tensor<S> nothing = Tensor<S>::zeros(detail::batched(n, Shape{features()}));
-    return complete(nothing, nothing, rng);
+    return complete(nothing, nothing, rng, options);
   }
   /// x [n, d] with its unknown numbers drawn; `known` [n, d] or [d] is 1 where x is given and 0 where it is not.
   ///
   /// An unknown number is drawn given the known and drawn ones before it in the order. The result is an exact draw of
-  /// p(unknown | known) where the known numbers come first in the order. Throws ShapeError.
-  Tensor<S> complete(const Tensor<S>& x, const Tensor<S>& known, Rng& rng) const {
+  /// p(unknown | known) where the known numbers come first in the order. The same bits as `full_completion` gives.
+  /// Throws ShapeError, and ValueError for options that the conditional cannot follow.
+  Tensor<S> complete(const Tensor<S>& x, const Tensor<S>& known, Rng& rng, const DrawOptions& options = {}) const {
     if (x.rank() != 2) fail<ShapeError>("Autoregressive::complete: x of shape ", x.shape(), ", expected [n, d]");
     detail::check_features("Autoregressive::complete", x.shape(), features());
     NoGradient guard;
     const Tensor<S> given = expand(known, x.shape());
     return Tensor<S>::build(x.shape(), [&](S* out) {
       std::copy_n(x.data(), x.size(), out);
-      draw_unknown(x.size(0), given, out, rng);
+      draw_unknown(x.size(0), given, out, rng, options);
     });
   }
 
@@ -86,13 +89,13 @@ class Autoregressive {
   }
 
  private:
-  void draw_unknown(Index n, const Tensor<S>& given, S* x, Rng& rng) const {
+  void draw_unknown(Index n, const Tensor<S>& given, S* x, Rng& rng, const DrawOptions& options) const {
     constexpr S bound = static_cast<S>(detail::conditioner_bound);
     const Index d = features();
     std::vector<S> seen(static_cast<std::size_t>(n));
     for (auto steps = net_.steps(n); steps.more(); steps.set(seen.data(), 1)) {
       const Index i = steps.feature();
-      const Tensor<S> drawn = conditional_.sample(steps.outputs(), rng);
+      const Tensor<S> drawn = detail::draw_conditional(conditional_, steps.outputs(), rng, options);
       for (Index r = 0; r < n; ++r) {
         S& value = x[r * d + i];
         if (given.data()[r * d + i] == S(0)) value = drawn.data()[r];

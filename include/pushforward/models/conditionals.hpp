@@ -7,7 +7,9 @@
 #include <vector>
 
 #include <pushforward/distributions/fused.hpp>
+#include <pushforward/models/draw_options.hpp>
 #include <pushforward/ops/elementwise.hpp>
+#include <pushforward/ops/indexing.hpp>
 #include <pushforward/ops/random.hpp>
 #include <pushforward/ops/reductions.hpp>
 
@@ -16,7 +18,8 @@ namespace pushforward {
 /// The distribution of single numbers that are independent given P parameters each.
 ///
 /// `parameters()` is P; `log_prob(parameters [.., P, d], x [.., d])` is the sum over the d numbers in nats, [..], and
-/// differentiable; `sample(parameters [n, P], rng)` draws one number for each row, [n]. A conditional may also have
+/// differentiable; `sample(parameters [n, P], rng)` draws one number for each row, [n], and with DrawOptions as a third
+/// argument as these say (without it the model takes no others than the defaults). A conditional may also have
 /// `marginals(x [n, d])`: parameters [P, d] at which it is like the columns of x, from which a model starts.
 template <class C, class S = float>
 concept ConditionalDistribution = requires(const C& c, const Tensor<S>& t, Rng& rng) {
@@ -24,6 +27,24 @@ concept ConditionalDistribution = requires(const C& c, const Tensor<S>& t, Rng& 
   { c.log_prob(t, t) } -> std::convertible_to<Tensor<S>>;
   { c.sample(t, rng) } -> std::convertible_to<Tensor<S>>;
 };
+
+namespace detail {
+
+// One draw for each row of parameters [n, P], as the options say: [n].
+template <class C, class S>
+Tensor<S> draw_conditional(const C& conditional, const Tensor<S>& parameters, Rng& rng, const DrawOptions& options) {
+  if constexpr (requires { conditional.sample(parameters, rng, options); })
+    return conditional.sample(parameters, rng, options);
+  else {
+    if (!options.plain())
+      fail<ValueError>(
+          "sample: this conditional draws from the model as it is; for other DrawOptions give it "
+          "`sample(parameters, rng, const DrawOptions&) const`");
+    return conditional.sample(parameters, rng);
+  }
+}
+
+}  // namespace detail
 
 /// Binary numbers, P(x = 1) = sigmoid(logit): one parameter, the logit.
 struct BernoulliConditional {
@@ -36,9 +57,14 @@ struct BernoulliConditional {
     auto nats = [](auto l, auto u) { return clamp(u, -1e6, 1e6) * l - softplus(l); };
     return detail::event_sum(nats, reshape(parameters, x.shape()), x);
   }
+  /// parameters [n, 1] -> [n] zeros and ones.
   template <class S>
-  Tensor<S> sample(const Tensor<S>& parameters, Rng& rng) const {
-    return bernoulli(sigmoid(reshape(parameters, Shape{parameters.size(0)})), rng);
+  Tensor<S> sample(const Tensor<S>& parameters, Rng& rng, const DrawOptions& options = {}) const {
+    options.check();
+    const Tensor<S> logits = stop_gradient(reshape(parameters, Shape{parameters.size(0)}));
+    if (options.plain()) return bernoulli(sigmoid(logits), rng);
+    return bernoulli(Tensor<S>::generate(logits.shape(), [&](Index i) { return shaped(logits.data()[i], options); }),
+                     rng);
   }
   /// The logits of the means, a little towards one half.
   template <class S>
@@ -47,6 +73,66 @@ struct BernoulliConditional {
     const Tensor<S> p = clamp((sum(x, 0, true) + 0.5) / (n + 1), 1e-6, 1 - 1e-6);  // [1, d]
     return log(p) - log1p(-p);
   }
+
+ private:
+  // P(x = 1) as the options make it: of two classes they leave both or the likelier.
+  template <class S>
+  static S shaped(S logit, const DrawOptions& options) {
+    const double l = static_cast<double>(logit) / (options.temperature == 0 ? 1 : options.temperature);
+    const double p = 1 / (1 + std::exp(-l));
+    const bool most_likely = options.temperature == 0 || options.top_k == 1 || std::max(p, 1 - p) >= options.top_p;
+    return static_cast<S>(most_likely && p == p ? (l > 0 ? 1 : 0) : p);
+  }
+};
+
+/// Levels 0, 1, .., K - 1, stored as numbers, each with a probability of its own: K parameters, their logits.
+///
+///     P(x = i) = softmax(l)_i
+///
+/// Throws ValueError for fewer than two levels, and for data that is no level.
+class CategoricalConditional {
+ public:
+  explicit CategoricalConditional(Index levels = 256) : levels_(levels) {
+    if (levels_ < 2) fail<ValueError>("CategoricalConditional: got ", levels_, " levels, expected at least 2");
+  }
+
+  Index levels() const { return levels_; }
+  Index parameters() const { return levels_; }
+
+  template <class S>
+  Tensor<S> log_prob(const Tensor<S>& parameters, const Tensor<S>& x) const {
+    const Tensor<S> chosen = squeeze(gather(parameters, -2, unsqueeze(indices(x), -2)), -2);  // [.., d]
+    return sum(chosen - logsumexp(parameters, -2), -1);
+  }
+  /// parameters [n, K] -> [n] levels.
+  template <class S>
+  Tensor<S> sample(const Tensor<S>& parameters, Rng& rng, const DrawOptions& options = {}) const {
+    const Tensor<Index> drawn = draw(parameters, rng, options);
+    return Tensor<S>::generate(drawn.shape(), [&](Index i) { return static_cast<S>(drawn.data()[i]); });
+  }
+  /// The logarithms of how often each level is there, one added to each count: x [n, d] -> [K, d].
+  template <class S>
+  Tensor<S> marginals(const Tensor<S>& x) const {
+    const Index n = x.size(0), d = x.size(1);
+    const Tensor<Index> level = indices(x);
+    std::vector<S> counts(static_cast<std::size_t>(levels_ * d), S(1));
+    for (Index i = 0; i < n * d; ++i) counts[static_cast<std::size_t>(level.data()[i] * d + i % d)] += S(1);
+    return log(Tensor<S>(Shape{levels_, d}, counts) / static_cast<double>(n + levels_));
+  }
+
+ private:
+  template <class S>
+  Tensor<Index> indices(const Tensor<S>& x) const {
+    return Tensor<Index>::generate(x.shape(), [&](Index i) {
+      const S value = x.data()[i];
+      if (!(value >= S(0) && value < static_cast<S>(levels_)) || value != std::floor(value))
+        fail<ValueError>("CategoricalConditional: element ", i, " of the data is ", value, ", expected one of the ",
+                         levels_, " levels 0, 1, .., ", levels_ - 1);
+      return static_cast<Index>(value);
+    });
+  }
+
+  Index levels_;
 };
 
 /// How a GaussianMixtureConditional is set up.
@@ -88,16 +174,20 @@ class GaussianMixtureConditional {
     return sum(logsumexp(each, -2) - logsumexp(logits, -2), -1);
   }
 
+  /// parameters [n, 3 k] -> [n]. The options act on the choice of a component; the temperature, which takes densities
+  /// to the power 1 / temperature, also on its variance, which is multiplied by it.
   template <class S>
-  Tensor<S> sample(const Tensor<S>& parameters, Rng& rng) const {
+  Tensor<S> sample(const Tensor<S>& parameters, Rng& rng, const DrawOptions& options = {}) const {
     const Index n = parameters.size(0), k = components_;
-    const Tensor<Index> chosen = categorical(slice(parameters, -1, 0, k), rng);
+    const Tensor<Index> chosen = draw(slice(parameters, -1, 0, k), rng, options);
     const Tensor<S> noise = normal<S>({n}, rng);
+    const double wide = std::sqrt(options.temperature);
     return Tensor<S>::generate({n}, [&](Index i) {
       const S* row = parameters.data() + i * 3 * k + chosen.data()[i];
       const double r = std::min(static_cast<double>(row[2 * k]), 30.0) - least_;
       const double log_std = least_ + (r > 0 ? r + std::log1p(std::exp(-r)) : std::log1p(std::exp(r)));
-      return static_cast<S>(static_cast<double>(row[k]) + std::exp(log_std) * static_cast<double>(noise.data()[i]));
+      return static_cast<S>(static_cast<double>(row[k]) +
+                            wide * std::exp(log_std) * static_cast<double>(noise.data()[i]));
     });
   }
 

@@ -68,14 +68,28 @@ Tensor<S> masked_weight(const Tensor<S>& weight, const Mask<S>& mask) {
   return w;
 }
 
+// gemm whose sums run in order whatever the shape: a network that is evaluated step by step repeats its bits.
+template <class S>
+void gemm_in_order(Index m, Index n, Index k, const S* a, Index lda, const S* b, Index ldb, S* c, Index ldc,
+                   GemmOptions options, const S* bias = nullptr, Epilogue epilogue = Epilogue::none) {
+  const GemmProblem<S> problem{m, n, k, a, lda, b, ldb, c, ldc, options, bias, epilogue == Epilogue::relu, {}};
+#if !defined(PUSHFORWARD_HAS_ONEDNN) && !defined(PUSHFORWARD_HAS_BLAS)
+  if (k <= 0 || (m > gemm_few && n > gemm_few)) return gemm_run(problem);
+#else
+  if (k <= 0) return gemm_run(problem);
+#endif
+  if (m > 0 && n > 0) GemmTiling<S>(problem).run(gemm_threads(problem.flops()));
+}
+
 // y = x w^T + b, without the products that the mask makes zero.
 template <class S>
 void masked_product(const Tensor<S>& x, const Tensor<S>& w, const Tensor<S>& bias, const Mask<S>& mask,
                     Epilogue epilogue, Tensor<S>& y) {
   const Index out = w.size(0), in = w.size(1), rows = out ? y.size() / out : 0;
   for (const MaskBand& b : mask.outputs)
-    gemm(rows, b.last - b.first, b.high - b.low, data_or_null(x) + b.low, in, data_or_null(w) + b.first * in + b.low,
-         in, Access::data(y) + b.first, out, GemmOptions{.transpose_b = true}, bias.data() + b.first, epilogue);
+    gemm_in_order(rows, b.last - b.first, b.high - b.low, data_or_null(x) + b.low, in,
+                  data_or_null(w) + b.first * in + b.low, in, Access::data(y) + b.first, out,
+                  GemmOptions{.transpose_b = true}, bias.data() + b.first, epilogue);
 }
 
 // The cotangent g w of x, of shape `shape`.

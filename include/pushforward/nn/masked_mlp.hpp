@@ -121,14 +121,14 @@ struct MaskedMlp {
 /// A MaskedMlp that is given its features one by one, in its order, and says what it puts out for the next.
 ///
 /// Every hidden unit is computed once, when the features that it sees are known: all d steps together cost one pass
-/// through the network. No gradients; the network must outlive it.
+/// through the network, and give the bits of one. No gradients; the network must outlive it.
 template <class S = float>
 class MaskedMlpSteps {
  public:
   MaskedMlpSteps(const MaskedMlp<S>& net, Index rows) : net_(net), rows_(rows) {
-    values_.push_back(Tensor<S>::zeros({rows, net.features()}));
+    values_.push_back(Tensor<S>::zeros({net.features(), rows}));
     for (std::size_t i = 0; i + 1 < net.layers.size(); ++i)
-      values_.push_back(Tensor<S>::zeros({rows, net.layers[i].weight.size(0)}));
+      values_.push_back(Tensor<S>::zeros({net.layers[i].weight.size(0), rows}));
   }
 
   /// Whether there is a next feature.
@@ -137,46 +137,47 @@ class MaskedMlpSteps {
   Index feature() const { return net_.feature(place_); }
   /// What the network puts out for the next feature: [rows, outputs].
   Tensor<S> outputs() const {
-    const Index d = net_.features(), seen = known(values_.size() - 1, place_ - 1);
-    const MaskedLinear<S>& last = net_.layers.back();
-    const Index in = last.weight.size(1);
-    const Tensor<S> bias =
-        Tensor<S>::generate({net_.outputs()}, [&](Index j) { return last.bias.data()[j * d + place_]; });
-    Tensor<S> y = detail::Access::allocate<S>({rows_, net_.outputs()});
-    detail::gemm(rows_, net_.outputs(), seen, values_.back().data(), in, last.weight.data() + place_ * in, d * in,
-                 detail::Access::data(y), net_.outputs(), detail::GemmOptions{.transpose_b = true}, bias.data());
-    return y;
+    const Index d = net_.features();
+    const Tensor<S> y = units(values_.size() - 1, place_, d, net_.outputs(), known(values_.size() - 1, place_ - 1));
+    return transpose(y);
   }
   /// Gives the next feature its values, x[0], x[stride], ... for the rows, and goes on to the one after it.
   void set(const S* x, Index stride) {
-    S* const inputs = detail::Access::data(values_[0]);
-    for (Index r = 0; r < rows_; ++r) inputs[r * net_.features() + place_] = x[r * stride];
-    for (std::size_t layer = 0; layer + 1 < values_.size(); ++layer) compute_units(layer);
+    S* const inputs = detail::Access::data(values_[0]) + place_ * rows_;
+    for (Index r = 0; r < rows_; ++r) inputs[r] = x[r * stride];
+    for (std::size_t layer = 0; layer + 1 < values_.size(); ++layer) compute_hidden(layer);
     ++place_;
   }
 
  private:
   // How many of the values that go into a layer are known once the feature in place `place` is: the first ones.
   Index known(std::size_t layer, Index place) const {
-    return layer == 0 ? place + 1 : net_.units_up_to(place, values_[layer].size(1));
+    return layer == 0 ? place + 1 : net_.units_up_to(place, values_[layer].size(0));
+  }
+  // `count` units of a layer, from `first` on and `step` apart, from the first `seen` of what goes in: [count, rows].
+  // Rows lie along the vectors, so that few units cost little; sums run in the order of the whole network's.
+  Tensor<S> units(std::size_t layer, Index first, Index step, Index count, Index seen) const {
+    const MaskedLinear<S>& dense = net_.layers[layer];
+    const Index in = dense.weight.size(1);
+    const Tensor<S> z = Tensor<S>::build({count, rows_}, [&](S* to) {
+      for (Index k = 0; k < count; ++k) std::fill_n(to + k * rows_, rows_, dense.bias.data()[first + k * step]);
+    });
+    if (seen > 0 && !z.empty())
+      detail::gemm_in_order(count, rows_, seen, dense.weight.data() + first * in, step * in, values_[layer].data(),
+                            rows_, detail::Access::data(z), rows_, detail::GemmOptions{.accumulate = true});
+    return z;
   }
   // The units of a hidden layer whose degree is the present place.
-  void compute_units(std::size_t layer) {
+  void compute_hidden(std::size_t layer) {
     const Index first = known(layer + 1, place_ - 1), count = known(layer + 1, place_) - first;
     if (count == 0 || rows_ == 0) return;
-    const MaskedLinear<S>& dense = net_.layers[layer];
-    const Index in = dense.weight.size(1), width = dense.weight.size(0);
-    const Tensor<S> z = detail::Access::allocate<S>({rows_, count});
-    detail::gemm(rows_, count, known(layer, place_), values_[layer].data(), in, dense.weight.data() + first * in, in,
-                 detail::Access::data(z), count, detail::GemmOptions{.transpose_b = true}, dense.bias.data() + first);
-    const Tensor<S> h = activate(z, net_.activation);
-    S* const to = detail::Access::data(values_[layer + 1]) + first;
-    for (Index r = 0; r < rows_; ++r) std::copy_n(h.data() + r * count, count, to + r * width);
+    const Tensor<S> h = activate(units(layer, first, 1, count, known(layer, place_)), net_.activation);
+    std::copy_n(h.data(), h.size(), detail::Access::data(values_[layer + 1]) + first * rows_);
   }
 
   const MaskedMlp<S>& net_;
   Index rows_, place_ = 0;
-  std::vector<Tensor<S>> values_;  // the inputs in their order, then every hidden layer: [rows, width]
+  std::vector<Tensor<S>> values_;  // the inputs in their order, then every hidden layer: [width, rows]
 };
 
 }  // namespace pushforward

@@ -1,0 +1,147 @@
+#include <pushforward/models/autoregressive.hpp>
+#include <pushforward/testing/check_autoregressive.hpp>
+
+#include "support/catch.hpp"
+#include "support/models.hpp"
+
+namespace pf = pushforward;
+using Catch::Matchers::ContainsSubstring;
+using pf::Index;
+using pf::Tensor;
+using pf::testing::AutoregressiveCheckOptions;
+using pf::testing::check_autoregressive;
+using pf::testing::CheckFailed;
+
+namespace {
+
+// The sum of what comes before each number, [n, d] -> [n, d]; `ahead` more numbers, too.
+Tensor<double> sums(const Tensor<double>& x, Index ahead = 0) {
+  const Index d = x.size(1);
+  const Tensor<double> sees =
+      Tensor<double>::generate({d, d}, [&](Index i) { return i % d < i / d + ahead ? 1.0 : 0.0; });
+  return pf::matmul(x, sees, {.transpose_b = true});
+}
+
+// Logits of tokens: the sums of tokens up to each position, plus `ahead`.
+Tensor<> token_sums(const Tensor<Index>& tokens, Index ahead) {
+  const Index t = tokens.size(1);
+  return Tensor<>::generate({tokens.size(0), t, 3}, [&](Index i) {
+    const Index row = i / 3 / t, position = i / 3 % t;
+    Index total = i % 3;
+    for (Index j = 0; j <= std::min(t - 1, position + ahead); ++j) total += tokens.data()[row * t + j];
+    return static_cast<float>(total);
+  });
+}
+
+// A binary model whose draws can be made wrong.
+struct Draws {
+  double mistake = 0;
+  bool extra_draw = false;
+  Tensor<double> parameters(const Tensor<double>& x) const { return pf::unsqueeze(sums(x) - 1, 1); }
+  pf::BernoulliConditional conditional() const { return {}; }
+  Tensor<double> complete(const Tensor<double>& x, const Tensor<double>& known, pf::Rng& rng,
+                          const pf::DrawOptions& options = {}) const {
+    const Tensor<double> y = pf::full_completion(*this, x, known, rng, options);
+    if (extra_draw) rng.uniform();
+    return y + mistake;
+  }
+  Tensor<double> sample(Index n, pf::Rng& rng, const pf::DrawOptions& options = {}) const {
+    const Tensor<double> nothing = Tensor<double>::zeros({n, 4});
+    return pf::full_completion(*this, nothing, nothing, rng, options);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("autoregressive functions of numbers pass, in batches of any rank and any order") {
+  pf::Rng rng(1);
+  const Tensor<double> x = pf::normal<double>({3, 5}, rng);
+  CHECK_NOTHROW(check_autoregressive([](const Tensor<double>& at) { return sums(at); }, x, {.whole_past = true}));
+  auto two_each = [](const Tensor<double>& at) { return pf::stack({sums(at), pf::sin(sums(at))}, 1); };
+  CHECK_NOTHROW(check_autoregressive(two_each, x, {.whole_past = true}));
+  auto image = [](const Tensor<double>& at) {  // [n, 1, 2, 3] -> [n, 2, 1, 2, 3]
+    const Tensor<double> s = sums(pf::reshape(at, {at.size(0), 6}));
+    return pf::reshape(pf::stack({s, pf::exp(s)}, 1), {at.size(0), 2, 1, 2, 3});
+  };
+  CHECK_NOTHROW(check_autoregressive(image, pf::normal<double>({2, 1, 2, 3}, rng), {.whole_past = true}));
+  auto backwards = [](const Tensor<double>& at) { return pf::flip(sums(pf::flip(at, 1)), 1); };
+  CHECK_NOTHROW(check_autoregressive(backwards, x, {.order = {4, 3, 2, 1, 0}, .whole_past = true}));
+  CHECK_THROWS_AS(check_autoregressive(backwards, x), CheckFailed);
+}
+
+TEST_CASE("each kind of look ahead is found, and the pair is named") {
+  pf::Rng rng(2);
+  const Tensor<double> x = pf::normal<double>({2, 5}, rng);
+  auto itself = [](const Tensor<double>& at) { return sums(at, 1); };
+  CHECK_THROWS_WITH(check_autoregressive(itself, x), ContainsSubstring("the element itself"));
+  auto one_pair = [](const Tensor<double>& at) {  // output 1 sees input 3
+    return sums(at) + pf::slice(at, 1, 3, 4) * Tensor<double>{0, 1e-13, 0, 0, 0};
+  };
+  CHECK_THROWS_WITH(check_autoregressive(one_pair, x), ContainsSubstring("element [1], in place 1") &&
+                                                           ContainsSubstring("input [3], in place 3") &&
+                                                           ContainsSubstring("in its future"));
+  // What no change of a value shows, the gradient does.
+  auto hidden = [](const Tensor<double>& at) {
+    const Tensor<double> last = pf::slice(at, 1, 4, 5);
+    return sums(at) + (last - pf::stop_gradient(last));
+  };
+  CHECK_THROWS_WITH(check_autoregressive(hidden, x), ContainsSubstring("the gradient at input"));
+  CHECK_NOTHROW(check_autoregressive(hidden, x, {.gradients = false}));
+  auto centered = [](const Tensor<double>& at) { return sums(at) - pf::mean(pf::slice(at, 0, 1, 2)); };
+  CHECK_THROWS_AS(check_autoregressive(centered, x), CheckFailed);
+  auto over_batch = [](const Tensor<double>& at) { return sums(at - pf::mean(pf::stop_gradient(at), 0, true)); };
+  CHECK_THROWS_WITH(check_autoregressive(over_batch, x, {.gradients = false}), ContainsSubstring("other events"));
+}
+
+TEST_CASE("a blind spot is found where the whole past is asked for") {
+  pf::Rng rng(3);
+  const Tensor<double> x = pf::normal<double>({2, 4}, rng);
+  auto only_last = [](const Tensor<double>& at) {
+    return pf::concat({0.0 * pf::slice(at, 1, 0, 1), pf::slice(at, 1, 0, 3)}, 1);
+  };
+  CHECK_NOTHROW(check_autoregressive(only_last, x));
+  CHECK_THROWS_WITH(check_autoregressive(only_last, x, {.whole_past = true}), ContainsSubstring("a blind spot"));
+}
+
+TEST_CASE("logits of tokens may see tokens up to their position, and no further") {
+  pf::Rng rng(4);
+  const Tensor<Index> tokens({2, 4}, {0, 2, 1, 1, 2, 0, 0, 1});
+  for (const Index ahead : {-1, 0})
+    CHECK_NOTHROW(check_autoregressive([&](const Tensor<Index>& t) { return token_sums(t, ahead); }, tokens));
+  CHECK_NOTHROW(
+      check_autoregressive([](const Tensor<Index>& t) { return token_sums(t, 0); }, tokens, {.whole_past = true}));
+  CHECK_THROWS_WITH(
+      check_autoregressive([](const Tensor<Index>& t) { return token_sums(t, -1); }, tokens, {.whole_past = true}),
+      ContainsSubstring("a blind spot"));
+  CHECK_THROWS_WITH(check_autoregressive([](const Tensor<Index>& t) { return token_sums(t, 1); }, tokens),
+                    ContainsSubstring("element [0]") && ContainsSubstring("input [1]"));
+}
+
+TEST_CASE("models pass with their own orders, and draws that are not those of whole passes are found") {
+  pf::Rng rng(5);
+  const Tensor<double> x = pf::bernoulli(Tensor<double>::full({6, 4}, 0.5), rng);
+  CHECK_NOTHROW(check_autoregressive(Draws{}, x, rng));
+  CHECK_NOTHROW(check_autoregressive(Draws{}, x, rng, {.draw = {.temperature = 0.5}}));
+  CHECK_THROWS_WITH(check_autoregressive(Draws{.mistake = 1e-15}, x, rng), ContainsSubstring("complete gives"));
+  CHECK_THROWS_WITH(check_autoregressive(Draws{.extra_draw = true}, x, rng), ContainsSubstring("random numbers"));
+  auto made = pf::made_bernoulli<double>({.features = 4, .hidden = {9}, .order = pf::FeatureOrder::random}, rng);
+  support::stir<double>(made, 3, 0.5, rng);
+  CHECK_NOTHROW(check_autoregressive(made, x, rng));
+  std::vector<Index> wrong;
+  for (Index place = 3; place >= 0; --place) wrong.push_back(made.element(place));
+  CHECK_THROWS_AS(check_autoregressive(made, x, {.order = wrong}), CheckFailed);
+}
+
+TEST_CASE("what the check cannot judge is refused") {
+  pf::Rng rng(6);
+  auto right = [](const Tensor<double>& at) { return sums(at); };
+  CHECK_THROWS_AS(check_autoregressive(right, Tensor<double>::zeros({4})), pf::ShapeError);
+  CHECK_THROWS_AS(check_autoregressive(right, Tensor<double>::zeros({2, 4})), pf::ValueError);
+  const Tensor<double> x = pf::normal<double>({2, 3}, rng);
+  CHECK_THROWS_AS(check_autoregressive(right, x, {.order = {0, 1}}), pf::ValueError);
+  CHECK_THROWS_AS(check_autoregressive(right, x, {.order = {0, 1, 1}}), pf::ValueError);
+  CHECK_THROWS_WITH(check_autoregressive([](const Tensor<double>& at) { return pf::slice(at, 1, 0, 2); }, x),
+                    ContainsSubstring("the output has shape"));
+  CHECK_THROWS_WITH(check_autoregressive([](const Tensor<double>& at) { return at * std::nan(""); }, x),
+                    ContainsSubstring("is NaN"));
+}
