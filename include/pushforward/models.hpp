@@ -43,6 +43,7 @@
 #include <pushforward/models/latent_walks.hpp>
 #include <pushforward/models/masked_flow.hpp>
 #include <pushforward/models/monotone_flows.hpp>
+#include <pushforward/models/normal_head.hpp>
 #include <pushforward/models/planar_flow.hpp>
 #include <pushforward/models/regularized_autoencoder.hpp>
 #include <pushforward/models/residual_flow.hpp>
@@ -51,3 +52,7 @@
 #include <pushforward/models/tempered_flow.hpp>
 #include <pushforward/models/vae.hpp>
 #include <pushforward/models/vamp_vae.hpp>
+#include <pushforward/models/vq_networks.hpp>
+#include <pushforward/models/vq_vae.hpp>
+#include <pushforward/models/vq_vae2.hpp>
+#include <pushforward/models/vq_vae_generator.hpp>

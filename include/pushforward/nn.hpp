@@ -5,12 +5,14 @@
 #include <pushforward/nn/any_layer.hpp>
 #include <pushforward/nn/attention.hpp>
 #include <pushforward/nn/batch_norm.hpp>
+#include <pushforward/nn/codebook.hpp>
 #include <pushforward/nn/conditional_masked_mlp.hpp>
 #include <pushforward/nn/conv.hpp>
 #include <pushforward/nn/diagonal_lstm.hpp>
 #include <pushforward/nn/dropout.hpp>
 #include <pushforward/nn/embedding.hpp>
 #include <pushforward/nn/features.hpp>
+#include <pushforward/nn/finite_scalar_quantizer.hpp>
 #include <pushforward/nn/frozen.hpp>
 #include <pushforward/nn/group_norm.hpp>
 #include <pushforward/nn/image_coupling_net.hpp>
@@ -18,11 +20,14 @@
 #include <pushforward/nn/layer_norm.hpp>
 #include <pushforward/nn/linear.hpp>
 #include <pushforward/nn/lipschitz_mlp.hpp>
+#include <pushforward/nn/lookup_free_quantizer.hpp>
 #include <pushforward/nn/masked_linear.hpp>
 #include <pushforward/nn/masked_mlp.hpp>
 #include <pushforward/nn/minibatch_deviation.hpp>
 #include <pushforward/nn/module.hpp>
+#include <pushforward/nn/quantizer.hpp>
 #include <pushforward/nn/recurrent.hpp>
+#include <pushforward/nn/residual_quantizer.hpp>
 #include <pushforward/nn/rms_norm.hpp>
 #include <pushforward/nn/row_lstm.hpp>
 #include <pushforward/nn/sequential.hpp>
@@ -31,4 +36,5 @@
 #include <pushforward/nn/summary.hpp>
 #include <pushforward/nn/time_mlp.hpp>
 #include <pushforward/nn/transformer.hpp>
+#include <pushforward/nn/vector_quantizer.hpp>
 #include <pushforward/nn/weight_norm.hpp>
