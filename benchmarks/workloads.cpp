@@ -143,7 +143,13 @@ constexpr Named workloads[] = {{"realnvp2d_train", realnvp2d_train},
                                {"nsf_coupling_train", benchmark::nsf_coupling_train},
                                {"ffjord2d_train", benchmark::ffjord2d_train},
                                {"flow_matching2d_train", benchmark::flow_matching2d_train},
-                               {"flow_matching2d_sample", benchmark::flow_matching2d_sample}};
+                               {"flow_matching2d_sample", benchmark::flow_matching2d_sample},
+                               {"pixelcnn_train", benchmark::pixelcnn_train},
+                               {"pixelcnn_sample", benchmark::pixelcnn_sample},
+                               {"gpt_char_train", benchmark::gpt_char_train},
+                               {"gpt_char_sample", benchmark::gpt_char_sample},
+                               {"vqvae_train", benchmark::vqvae_train},
+                               {"glow_train", benchmark::glow_train}};
 
 }  // namespace
 

@@ -12,5 +12,11 @@ Workload nsf_coupling_train();
 Workload ffjord2d_train();
 Workload flow_matching2d_train();
 Workload flow_matching2d_sample();
+Workload pixelcnn_train();
+Workload pixelcnn_sample();
+Workload gpt_char_train();
+Workload gpt_char_sample();
+Workload vqvae_train();
+Workload glow_train();
 
 }  // namespace benchmark
