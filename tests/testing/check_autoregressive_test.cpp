@@ -117,6 +117,16 @@ TEST_CASE("logits of tokens may see tokens up to their position, and no further"
                     ContainsSubstring("element [0]") && ContainsSubstring("input [1]"));
 }
 
+TEST_CASE("a model's logits belong to the tokens themselves, and must not see them") {
+  const Tensor<Index> tokens({2, 4}, {0, 2, 1, 1, 2, 0, 0, 1});
+  struct Model {
+    Index ahead;
+    Tensor<> logits(const Tensor<Index>& t) const { return token_sums(t, ahead); }
+  };
+  CHECK_NOTHROW(check_autoregressive(Model{-1}, tokens, {.whole_past = true}));
+  CHECK_THROWS_WITH(check_autoregressive(Model{0}, tokens), ContainsSubstring("which is the element itself"));
+}
+
 TEST_CASE("models pass with their own orders, and draws that are not those of whole passes are found") {
   pf::Rng rng(5);
   const Tensor<double> x = pf::bernoulli(Tensor<double>::full({6, 4}, 0.5), rng);

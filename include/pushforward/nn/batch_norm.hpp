@@ -57,7 +57,7 @@ struct BatchNormOptions {
 /// Batch normalization (Ioffe and Szegedy 2015): x [n, channels, ..] -> the same, for vectors, series and images.
 ///
 /// While training it is `batch_norm`, and each call moves the running statistics, running = (1 - momentum) running +
-/// momentum batch (the variance divided by count - 1, as in PyTorch, whose names they have): the only layer whose call
+/// momentum batch (the variance divided by count - 1, as in PyTorch, whose names they have): a layer whose call
 /// changes it, so call one from one thread at a time. In evaluation they take the place of the batch's, and rows do not
 /// depend on each other. Throws ShapeError for another number of channels.
 template <class S = float>

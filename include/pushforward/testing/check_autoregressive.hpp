@@ -227,11 +227,11 @@ void check_draws(const M& model, const Tensor<S>& x, const Rng& rng, const DrawO
 /// Checks that no output of an autoregressive network sees its future.
 ///
 /// `f` is a callable or a model with `parameters(x)` or `logits(tokens)`. It maps numbers x [n, E..] to parameters [n,
-/// P, E..] (or [n, E..]), where those of an element may depend on elements before it only; or tokens Tensor<Index>
-/// [n, t] to logits [n, t, vocabulary], where those at a position, which are for the token after it, may depend on
-/// tokens up to it. Every element is changed in turn, and no bit of an output may change that must not see it; outputs
-/// of numbers are differentiated, too. The events of a batch must not influence each other. Throws CheckFailed, which
-/// names the output and the input.
+/// P, E..] (or [n, E..]), or tokens Tensor<Index> [n, t] to logits [n, t, vocabulary], where those of an element may
+/// depend on elements before it only. A plain callable of tokens is a network whose logits are for the token after each
+/// position: they may depend on tokens up to it. Every element is changed in turn, and no bit of an output may change
+/// that must not see it; outputs of numbers are differentiated, too. The events of a batch must not influence each
+/// other. Throws CheckFailed, which names the output and the input.
 ///
 /// Costs a pass, and a reverse sweep, for each element of an event. x should be random: a few events of numbers that
 /// differ.
@@ -242,7 +242,8 @@ void check_autoregressive(const F& f, const Tensor<T>& given, const Autoregressi
   std::vector<Index> order = options.order;
   if (order.empty()) order = pushforward::detail::order_of(f, event.size());
   auto call = [&](const Tensor<T>& at) { return detail::outputs_of(f, at); };
-  detail::Dependence dependence(event.size(), order, std::is_same_v<T, Index>, event);
+  constexpr bool for_the_next = std::is_same_v<T, Index> && !requires { f.logits(x); };
+  detail::Dependence dependence(event.size(), order, for_the_next, event);
   detail::check_perturbed(call, x, dependence);
   if constexpr (!std::is_same_v<T, Index>)
     if (options.gradients) detail::check_differentiated(call, x, dependence);
