@@ -8,6 +8,7 @@
 #include <pushforward/distributions/concepts.hpp>
 #include <pushforward/dynamics/path.hpp>
 #include <pushforward/nn/module.hpp>
+#include <pushforward/objectives/objective.hpp>
 #include <pushforward/ops/linear_combination.hpp>
 #include <pushforward/ops/math.hpp>
 #include <pushforward/ops/reductions.hpp>

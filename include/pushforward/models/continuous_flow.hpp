@@ -7,6 +7,7 @@
 #include <pushforward/distributions/normal.hpp>
 #include <pushforward/dynamics/ode_likelihood.hpp>
 #include <pushforward/nn/time_mlp.hpp>
+#include <pushforward/objectives/objective.hpp>
 
 namespace pushforward {
 

@@ -10,6 +10,7 @@
 #include <pushforward/dynamics/ode_likelihood.hpp>
 #include <pushforward/dynamics/samplers.hpp>
 #include <pushforward/nn/time_mlp.hpp>
+#include <pushforward/objectives/objective.hpp>
 
 namespace pushforward {
 

@@ -8,6 +8,7 @@
 #include <pushforward/dynamics/denoiser.hpp>
 #include <pushforward/dynamics/ode_likelihood.hpp>
 #include <pushforward/nn/time_mlp.hpp>
+#include <pushforward/objectives/objective.hpp>
 #include <pushforward/ops/assignment.hpp>
 #include <pushforward/ops/indexing.hpp>
 

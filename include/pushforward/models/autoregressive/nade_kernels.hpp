@@ -7,6 +7,7 @@
 #include <pushforward/core/kernel.hpp>
 #include <pushforward/core/scalar_math.hpp>
 #include <pushforward/ops/fused.hpp>
+#include <pushforward/ops/gemm.hpp>
 #include <pushforward/ops/indexing.hpp>
 #include <pushforward/ops/math.hpp>
 #include <pushforward/ops/reductions.hpp>
