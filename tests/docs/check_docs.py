@@ -17,7 +17,8 @@ lines move to the top. HTML comments in front of a block, which readers do not s
 Words combine: `<!-- test: toplevel continue -->`. Errors of the compiler name the page and its line.
 
 The blocks of a page that include the same headers are compiled together, each in a namespace of its own, which takes a
-third of the time; where that fails, each is compiled alone to tell which one it is.
+third of the time; where that fails, each is compiled alone to tell which one it is. With --library they use what is
+compiled already instead of compiling it anew.
 """
 
 import argparse
@@ -158,6 +159,10 @@ def compiler_command(options):
     """The compiler with what the library uses where it is there."""
     command = [options.cxx, "-std=c++20", f"-I{ROOT / 'include'}", "-isystem", options.eigen]
     links = []
+    if options.library:
+        # Whole and first, so that what the pages hold of it too, and in a slower form, is left out.
+        command += ["-DPUSHFORWARD_COMPILED", "-fopenmp-simd", "-DPUSHFORWARD_HAS_OPENMP_SIMD=1"]
+    command.append("-O0" if options.library else "-O1")
     for header, flags, link in (("thread", ["-pthread"], []), ("zlib.h", ["-DPUSHFORWARD_HAS_ZLIB=1"], ["-lz"])):
         probe = subprocess.run([options.cxx, *flags, "-x", "c++", "-", "-o", os.devnull, *link],
                                input=f"#include <{header}>\nint main() {{}}", text=True, capture_output=True)
@@ -170,9 +175,10 @@ def compiler_command(options):
 
 def compile_one(source, program, options, command, links):
     """Compiles a source and links it where there is a program to make; returns what went wrong or ""."""
-    build = ["-o", str(program), *links] if program else ["-fsyntax-only"]
-    done = subprocess.run([*command, "-O1", "-include", str(options.work / "all.hpp"), str(source), *build],
-                          text=True, capture_output=True)
+    library = ["-Wl,--whole-archive", options.library, "-Wl,--no-whole-archive"] if options.library else []
+    build = [*library, str(source), "-o", str(program), *links] if program else ["-fsyntax-only", str(source)]
+    done = subprocess.run([*command, "-include", str(options.work / "all.hpp"), *build], text=True,
+                          capture_output=True)
     return done.stderr if done.returncode else ""
 
 
@@ -220,6 +226,7 @@ def main():
     parser.add_argument("--eigen", default="/usr/include/eigen3", help="the folder that holds Eigen's headers")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--seconds", type=float, default=90, help="time limit for each program")
+    parser.add_argument("--library", help="archive of the target pushforward::compiled, of this machine")
     parser.add_argument("--work", type=pathlib.Path, help="keep what is generated in this folder")
     options = parser.parse_args()
 
@@ -233,7 +240,7 @@ def main():
     header = options.work / "all.hpp"
     header.write_text(PRELUDE)
     ending = "pch" if "clang" in options.cxx else "gch"
-    if subprocess.run([*command, "-O1", "-x", "c++-header", str(header), "-o", f"{header}.{ending}"]).returncode:
+    if subprocess.run([*command, "-x", "c++-header", str(header), "-o", f"{header}.{ending}"]).returncode:
         return 1
 
     failed = 0
