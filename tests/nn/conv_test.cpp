@@ -137,6 +137,10 @@ TEST_CASE("convolutional layers refuse what does not fit") {
   CHECK_THROWS_AS(pf::MaskedConv2d<>(pf::MaskType::a, 1, 1, 4, rng), pf::ValueError);
   CHECK_THROWS_AS(pf::MaskedConv2d<>(pf::MaskType::a, 1, 4, 3, rng, {.colors = 3}), pf::ShapeError);
   CHECK_THROWS_AS(pf::MaskedConv2d<>()(Tensor<>::ones({1, 1, 3, 3})), pf::Error);
+  const Index huge = Index{1} << 62;
+  CHECK_THROWS_AS(pf::CausalConv1d<>(1, 1, 5, rng, {.dilation = huge}), pf::ShapeError);
+  CHECK_THROWS_AS(pf::CausalConv1d<>(1, 1, 0, rng), pf::ShapeError);
+  CHECK_THROWS_AS(pf::MaskedConv2d<>(pf::MaskType::a, 1, 1, 5, rng, {.dilation = huge}), pf::ShapeError);
   const pf::Conv2d<> layer(3, 4, 5, rng);
   CHECK(message_of<pf::ShapeError>([&] { layer(Tensor<>::ones({1, 3, 4, 9})); }).find("pad more") != std::string::npos);
   CHECK(message_of<pf::ShapeError>([&] {

@@ -288,6 +288,56 @@ TEST_CASE("empty batches and channels pass through convolutions") {
   CHECK(pf::conv2d(dice.tensor({2, 3, 5, 5}), Tensor<double>::zeros({0, 3, 3, 3}), none).shape() == Shape{2, 0, 3, 3});
 }
 
+TEST_CASE("images without lines are all padding to a convolution") {
+  Dice dice(9);
+  const Tensor<double> w = dice.tensor({3, 2, 2, 2}), bias = dice.tensor({3});
+  for (const Shape& shape : {Shape{2, 2, 0, 4}, Shape{2, 2, 4, 0}, Shape{2, 2, 0, 0}}) {
+    const pf::Conv2dOptions o{.stride = 2, .padding = 2};
+    const Tensor<double> x = pf::variable(Tensor<double>::zeros(shape)), v = pf::variable(w);
+    const Tensor<double> y = pf::conv2d(x, v, bias, o);
+    expect_equal(y, naive(x, w, bias, o));
+    const auto slopes = pf::gradient(pf::sum(y), {x, v});
+    CHECK(slopes[0].shape() == shape);
+    expect_equal(slopes[1], Tensor<double>::zeros(w.shape()));
+    CHECK(pf::conv_transpose2d(x, pf::reshape(w, {2, 3, 2, 2}), bias).empty());
+  }
+}
+
+TEST_CASE("strides and dilations without effect may have any size, and what cannot be counted is refused") {
+  Dice dice(10);
+  const Index huge = Index{1} << 62;
+  const Tensor<double> x = dice.tensor({2, 2, 3, 4}), w = dice.tensor({2, 2, 2, 3}), none;
+  const auto results = [&](const Tensor<double>& at, const Tensor<double>& weight, const auto& f) {
+    const Tensor<double> vx = pf::variable(at), vw = pf::variable(weight), y = f(vx, vw);
+    const auto slopes = pf::gradient(pf::sum(y * y), {vx, vw});
+    return std::vector{pf::stop_gradient(y), slopes[0], slopes[1]};
+  };
+  const auto expect_same = [&](const auto& a, const auto& b) {
+    for (std::size_t i = 0; i < a.size(); ++i) expect_equal(a[i], b[i], 1e-14);
+  };
+  const auto strided = [&](Index stride) {
+    return [&, stride](const auto& a, const auto& b) { return pf::conv2d(a, b, none, {.stride = stride}); };
+  };
+  expect_same(results(x, w, strided(huge)), results(x, w, strided(3)));
+  const Tensor<double> one = dice.tensor({2, 2, 1, 1}), dot = dice.tensor({2, 2, 1, 1});
+  const auto spread = [&](Index stride) {
+    return [&, stride](const auto& a, const auto& b) { return pf::conv_transpose2d(a, b, none, {.stride = stride}); };
+  };
+  expect_same(results(one, w, spread(huge)), results(one, w, spread(4)));
+  const auto dilated = [&](Index dilation) {
+    return [&, dilation](const auto& a, const auto& b) { return pf::conv2d(a, b, none, {.dilation = dilation}); };
+  };
+  expect_same(results(x, dot, dilated(huge)), results(x, dot, dilated(1)));
+
+  CHECK_THROWS_AS(pf::conv2d(x, w, none, {.dilation = huge}), pf::ShapeError);
+  CHECK_THROWS_AS(pf::conv2d(x, w, none, {.padding = huge}), pf::ShapeError);
+  CHECK_THROWS_AS(pf::conv2d(x, w, none, {.padding = {-huge, huge, 0, 0}}), pf::ShapeError);
+  CHECK_THROWS_AS(pf::conv2d(x, w, none, {.groups = huge}), pf::ShapeError);
+  CHECK_THROWS_AS(pf::conv_transpose2d(x, w, none, {.stride = huge}), pf::ShapeError);
+  CHECK_THROWS_AS(pf::conv_transpose2d(x, w, none, {.groups = huge}), pf::ShapeError);
+  CHECK_THROWS_AS(pf::conv_transpose2d(x, w, none, {.stride = huge, .output_padding = huge - 1}), pf::ShapeError);
+}
+
 TEST_CASE("convolutions that do not fit are refused, and the message says what to do") {
   const Tensor<> x = Tensor<>::ones({2, 3, 8, 8}), w = Tensor<>::ones({4, 3, 3, 3}), none;
   const auto message = [](const auto& f) { return message_of<pf::ShapeError>(f); };

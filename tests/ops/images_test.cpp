@@ -184,3 +184,26 @@ TEST_CASE("operations on images refuse what does not fit, and say what to do") {
   CHECK(message_of<pf::ShapeError>([&] { pf::pixel_unshuffle(x, 2); }).find("pad the images") != std::string::npos);
   CHECK_THROWS_AS(pf::pixel_shuffle(x, 0), pf::ValueError);
 }
+
+TEST_CASE("images without pixels, and windows and factors of any size, give what is right or are refused") {
+  const Tensor<> x = Tensor<>::generate({1, 4, 3, 5}, [](Index i) { return static_cast<float>(i % 15); });
+  for (const Shape& shape : {Shape{1, 1, 0, 4}, Shape{1, 1, 4, 0}}) {
+    CHECK_THROWS_AS(pf::max_pool2d(Tensor<>::zeros(shape), {.size = 2, .padding = 1}), pf::ShapeError);
+    CHECK_THROWS_AS(pf::average_pool2d(Tensor<>::zeros(shape), {.size = 2, .padding = 1}), pf::ShapeError);
+  }
+  const Index most = std::numeric_limits<Index>::max(), half = most / 2;
+  expect_equal(pf::max_pool2d(x, {.size = most - 1, .padding = half}), Tensor<>::full({1, 4, 1, 1}, 14));
+  expect_equal(pf::max_pool2d(x, {.size = 3, .stride = most}), Tensor<>::full({1, 4, 1, 1}, 12));
+  expect_equal(pf::average_pool2d(x, {.size = {3, 5}, .stride = most}), Tensor<>::full({1, 4, 1, 1}, 7));
+  CHECK_THROWS_AS(pf::max_pool2d(x, {.size = most, .padding = most}), pf::ValueError);
+  CHECK_THROWS_AS(pf::max_pool2d(x, {.size = most}), pf::ShapeError);
+  CHECK_THROWS_AS(pf::resize(x, Index{1} << 40), pf::ShapeError);
+  // 2^32 squared is 0 for those who do not watch.
+  for (const Index factor : {Index{1} << 32, Index{1} << 33, most}) {
+    CHECK_THROWS_AS(pf::pixel_shuffle(x, factor), pf::ShapeError);
+    CHECK_THROWS_AS(pf::pixel_shuffle(Tensor<>::zeros({1, 0, 3, 5}), factor), pf::ShapeError);
+    CHECK_THROWS_AS(pf::pixel_unshuffle(Tensor<>::zeros({1, 4, 0, 0}), factor), pf::ShapeError);
+  }
+  CHECK(pf::pixel_shuffle(Tensor<>::zeros({1, 0, 3, 5}), 2).shape() == Shape{1, 0, 6, 10});
+  CHECK(pf::pixel_unshuffle(Tensor<>::zeros({1, 4, 0, 0}), 2).shape() == Shape{1, 16, 0, 0});
+}

@@ -50,7 +50,8 @@ struct ConvTranspose1dLayerOptions {
 /// The padding with which a convolution without stride keeps the size of images; what cannot be halved goes to the
 /// bottom and to the right.
 constexpr Padding2 same_padding(Size2 kernel, Size2 dilation = 1) {
-  const Index y = dilation.height * (kernel.height - 1), x = dilation.width * (kernel.width - 1);
+  const Index y = detail::conv_reach("same_padding", kernel.height, dilation.height) - 1,
+              x = detail::conv_reach("same_padding", kernel.width, dilation.width) - 1;
   return {y / 2, y - y / 2, x / 2, x - x / 2};
 }
 
@@ -204,8 +205,8 @@ struct CausalConv1d {
 
   CausalConv1d() = default;
   CausalConv1d(Index in, Index out, Index kernel, Rng& rng, const CausalConv1dOptions& o = {}) {
-    const Index shift = o.strict ? 1 : 0;
-    options = {.padding = {o.dilation * (kernel - 1) + shift, -shift}, .dilation = o.dilation, .groups = o.groups};
+    const Index shift = o.strict ? 1 : 0, reach = detail::conv_reach("CausalConv1d", kernel, o.dilation);
+    options = {.padding = {reach - 1 + shift, -shift}, .dilation = o.dilation, .groups = o.groups};
     const Index per_group = detail::channels_per_group("CausalConv1d", in, o.groups);
     detail::start_conv("CausalConv1d", weight, bias, Shape{out, per_group, kernel}, out, o.groups, o.bias, rng);
   }

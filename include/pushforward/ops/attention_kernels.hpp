@@ -89,13 +89,17 @@ void exponentiate_rows(const ScoreRows<S>& block, S scale, S* sums, S* logarithm
     for (Index row = 0; row < block.rows; ++row) {
       S* __restrict x = block.values + row * block.stride;
       const Index seen = block.seen(row), whole = (seen + score_lanes - 1) / score_lanes * score_lanes;
+      constexpr S none = -std::numeric_limits<S>::infinity();
       S part[score_lanes];
-      for (Index lane = 0; lane < score_lanes; ++lane) part[lane] = -std::numeric_limits<S>::infinity();
-      for (Index j = 0; j < seen; ++j) x[j] *= scale;
-      for (Index j = seen; j < whole; ++j) x[j] = -std::numeric_limits<S>::infinity();
-      for (Index j = 0; j < whole; j += score_lanes)
-        for (Index lane = 0; lane < score_lanes; ++lane)
-          part[lane] = math::select(part[lane] > x[j + lane], part[lane], x[j + lane]);
+      for (Index lane = 0; lane < score_lanes; ++lane) part[lane] = none;
+      for (Index j = 0; j < whole; j += score_lanes) {
+        const int left = static_cast<int>(seen - j < score_lanes ? seen - j : score_lanes);
+        for (int lane = 0; lane < static_cast<int>(score_lanes); ++lane) {
+          const S score = math::select(lane < left, x[j + lane] * scale, none);
+          x[j + lane] = score;
+          part[lane] = math::select(part[lane] > score, part[lane], score);
+        }
+      }
       for (Index width = score_lanes / 2; width > 0; width /= 2)
         for (Index lane = 0; lane < width; ++lane)
           part[lane] = math::select(part[lane] > part[lane + width], part[lane], part[lane + width]);
@@ -115,15 +119,33 @@ void exponentiate_rows(const ScoreRows<S>& block, S scale, S* sums, S* logarithm
   });
 }
 
+// c [n] = a [k] b [k, n] for one row: what the tiles of a product come to, without their search for the best cut.
+// False, and nothing done, unless n is a multiple of two vectors.
+template <class S>
+bool multiply_row(Index n, Index k, const S* a, const S* b, Index ldb, S* c) {
+  const GemmKernels<S>& kernels = gemm_kernels<S>();
+  const Index two = 2 * kernels.lanes;
+  if (n % two != 0) return false;
+  alignas(64) static constexpr S zeros[64] = {};
+  for (Index j = 0; j < n;) {
+    const bool four = n - j >= 2 * two;
+    kernels.tile[four ? 2 : 1][0]({k, a, k, 1, b + j, ldb, c + j, n, zeros, 0, false});
+    j += four ? 2 * two : two;
+  }
+  return true;
+}
+
 // out = softmax(scale q k^T) v for the queries of a block; `transposed` holds k as [features, keys], to whole lanes.
 template <class S>
 void attend_rows(const AttentionSizes& sizes, const ScoreRows<S>& block, const S* q, Index q_row, const S* transposed,
                  Index stride, const S* v, Index v_row, S* out, Index out_row, S* sums, S* logarithms) {
   const Index seen = block.most_seen(), n = sizes.value_features;
-  multiply_in_order(block.rows, whole_lanes(seen), sizes.features, q, q_row, transposed, stride, block.values,
-                    block.stride);
+  if (block.rows > 1 || !multiply_row(whole_lanes(seen), sizes.features, q, transposed, stride, block.values))
+    multiply_in_order(block.rows, whole_lanes(seen), sizes.features, q, q_row, transposed, stride, block.values,
+                      block.stride);
   exponentiate_rows(block, static_cast<S>(sizes.scale), sums, logarithms);
-  multiply_in_order(block.rows, n, seen, block.values, block.stride, v, v_row, out, out_row);
+  if (block.rows > 1 || !multiply_row(n, seen, block.values, v, v_row, out))
+    multiply_in_order(block.rows, n, seen, block.values, block.stride, v, v_row, out, out_row);
   vectorized([=, rows = block.rows] {
     for (Index row = 0; row < rows; ++row) {
       S* __restrict y = out + row * out_row;

@@ -6,24 +6,9 @@
 #include <vector>
 
 #include <pushforward/core/kernel.hpp>
-#include <pushforward/ops/gemm.hpp>
+#include <pushforward/ops/convolution_channels.hpp>
 
 namespace pushforward::detail {
-
-/// What a convolution reads. Position (v, u) of the result is fed by the elements (v * stride_y + taps_y[r], u *
-/// stride_x + taps_x[s]) of each channel, zero outside of the image.
-template <class S>
-struct ConvSource {
-  const S* x;  // [images, channels, height, width]
-  Index images, channels, height, width;
-  Index rows, columns;  // positions of the result
-  Index stride_y, stride_x;
-  std::vector<Index> taps_y, taps_x;
-
-  Index taps() const { return static_cast<Index>(taps_y.size() * taps_x.size()); }
-  Index area() const { return rows * columns; }
-  Index positions() const { return images * area(); }
-};
 
 /// Positions are handled in chunks of about this many.
 inline constexpr Index conv_chunk = 256;
@@ -103,6 +88,7 @@ class ConvColumns {
     for (Index i = 0; i < images_; ++i) {
       const Index image = begin_ / s_.area() + i, y0 = (i == 0 ? first_row_ : 0) * s_.stride_y + top_;
       const Index r0 = std::max<Index>(0, -y0), r1 = std::min(height_, s_.height - y0);
+      if (r0 >= r1) continue;  // only padding: the image may be empty
       const S* const from = s_.x + (image * s_.channels + c0) * s_.height * s_.width + (y0 + r0) * s_.width;
       for (Index c = 0; c < channels; ++c)
         read_lines(from + c * s_.height * s_.width, window + (i * room_ + c) * plane() + r0 * line(), r1 - r0);
@@ -238,8 +224,17 @@ class ConvForward {
   }
 
   void run() const {
-    const Index tasks = chunks_.total * p_.groups;
-    const Index threads = gemm_threads(p_.flops());
+    const ConvSource<S>& s = p_.source;
+    const bool in_place = s.is_image() && s.area() % width_ == 0;  // whole panels, without a gather
+    if (!in_place && contiguous_ && p_.plane == s.area() &&
+        ConvByChannels<S>::pays(p_.out, p_.channels() * s.taps(), s.columns, s.positions()))
+      return run_by_channels();
+    run_by_positions();
+  }
+
+  /// With vectors along the positions, whatever the shape.
+  void run_by_positions() const {
+    const Index tasks = chunks_.total * p_.groups, threads = gemm_threads(p_.flops());
     parallel_for(tasks, divide_up(tasks, threads), [&](Index begin, Index end) {
       for (Index i = begin; i < end; ++i)
         chunk(i / chunks_.total, chunks_.begin(i % chunks_.total), chunks_.end(i % chunks_.total));
@@ -254,6 +249,18 @@ class ConvForward {
   Index log_vectors() const { return width_ == 4 * kernels_.lanes ? 2 : 1; }
   Index first_row(Index strip) const { return p_.out / strips_ * strip + std::min(strip, p_.out % strips_); }
 
+  void run_by_channels() const {
+    const ConvPanels<S> panels{p_.out, p_.channels() * p_.source.taps()};
+    S* const weight = GemmScratch::get<S>(1, p_.groups * panels.size());
+    for (Index group = 0; group < p_.groups; ++group)
+      panels.pack(p_.weight + group * p_.out * panels.k, weight + group * panels.size());
+    ConvSource<S> s = p_.source;
+    s.flatten();
+    const ConvPart<S> part{0, 0, s.rows, s.columns, s.taps_y, s.taps_x, weight};
+    ConvByChannels<S>({s, p_.groups, p_.out, p_.bias, p_.relu, p_.y, s.rows, s.columns, 1, 1, {part}})
+        .run(gemm_threads(p_.flops()));
+  }
+
   [[gnu::noinline]] void chunk(Index group, Index j0, Index j1) const {
     const Index channels = p_.channels(), taps = p_.source.taps(), panels = divide_up(j1 - j0, width_);
     ConvColumns<S> columns(p_.source, j0, j1);
@@ -266,6 +273,10 @@ class ConvForward {
       work.first = c * taps;
       work.k = std::min(block_, channels - c) * taps;
       columns.read(group * channels + c, std::min(block_, channels - c), scratch);
+      if (channels * taps == 9 && log_vectors() == 1) {
+        nine(work, columns);
+        continue;
+      }
       for (Index s = 0; s < strips_; ++s) strip(s, work, columns);
     }
     for (Index panel = 0, j = j0; panel < panels; ++panel, j += width_)
@@ -311,6 +322,22 @@ class ConvForward {
     }
   }
 
+  /// All strips of sums of nine terms.
+  void nine(const Work& w, const ConvColumns<S>& columns) const {
+    static constexpr S zero{0};
+    for (Index j = w.j0, panel = 0; j < w.j1; j += width_, ++panel) {
+      const S* b = w.place[panel] ? columns.in_place(j, j + width_) : nullptr;
+      const Index step = b ? p_.source.area() : width_;
+      if (!b) {
+        columns.gather(j, std::min(w.j1, j + width_), w.packed, width_);
+        b = w.packed;
+      }
+      S* const c = w.place[panel] ? w.place[panel] : w.result + j - w.j0;
+      kernels_.nine(p_.out, {9, p_.weight + w.group * p_.out * 9, 9, 1, b, step, c, w.place[panel] ? p_.plane : w.ld,
+                             p_.bias ? p_.bias + w.group * p_.out : &zero, p_.bias ? 1 : 0, p_.relu});
+    }
+  }
+
   /// Moves positions [begin, end) from beside to where they belong.
   void copy_out(const Work& w, Index begin, Index end) const {
     const Index area = p_.source.area(), columns = p_.source.columns;
@@ -338,7 +365,7 @@ class ConvForward {
 };
 
 /// The gradient of a convolution by its weight: gw[o, (channel, tap)] = sum over positions of g(o, position) times what
-/// the tap reads, as transposed products [taps, positions] x [positions, out]. Positions are cut into slices that
+/// the tap reads, as products [channels, positions] x [positions, out] for each tap. Positions are cut into slices that
 /// depend on the shape alone, and whose sums are added in order.
 template <class S>
 class ConvWeight {
@@ -347,33 +374,34 @@ class ConvWeight {
       : s_(source),
         g_(g),
         groups_(groups),
-        out_(out),
-        width_(out > kernels_.lanes ? 2 * kernels_.lanes : kernels_.lanes),
-        chunks_(source, kernels_.lanes) {
-    channels_ = s_.channels / groups_;
-    padded_out_ = divide_up(out_, width_) * width_;
-    const Index lines = channels_ * s_.taps();
-    block_ = std::max<Index>(1, divide_up(channels_, divide_up(lines, 1024 / Index{sizeof(S)})));
-    blocks_ = divide_up(channels_, block_);
-    const double flops = 2.0 * static_cast<double>(s_.positions()) * static_cast<double>(padded_out_ * lines);
+        channels_(source.channels / groups),
+        lines_(channels_ * source.taps()),
+        spread_(source.taps() > 1 && channels_ <= kernels_.rows / 2),
+        planes_(spread_ ? lines_ : channels_),
+        panels_{out, 0} {
+    s_.flatten();
+    boxes_ = ConvBoxes(s_.images, s_.rows, s_.columns, 256);
+    const Index plane = ConvWindow<S>(s_, boxes_[0], 1, spread_).size();
+    block_ = std::clamp<Index>((Index{1} << 18) / Index{sizeof(S)} / std::max<Index>(1, plane), 1, planes_);
+    const double flops = 2.0 * static_cast<double>(s_.positions()) * static_cast<double>(panels_.padded() * lines_);
     slices_ = std::clamp<Index>(static_cast<Index>(flops / 2e7), 1, 16);
-    slices_ = std::clamp<Index>((Index{1} << 22) / (groups_ * lines * padded_out_), 1, slices_);
-    slices_ = std::min(slices_, chunks_.total);
+    slices_ = std::clamp<Index>((Index{1} << 22) / (groups_ * lines_ * panels_.padded()), 1, slices_);
+    slices_ = std::min(slices_, boxes_.count());
     threads_ = gemm_threads(flops * static_cast<double>(groups_));
   }
+  ConvWeight(const ConvWeight&) = delete;
+  ConvWeight& operator=(const ConvWeight&) = delete;
 
   /// How many numbers run() works on.
   Index workspace() const { return slices_ * slice_size(); }
 
   /// gw [groups * out, channels, taps].
   void run(S* gw, S* sums) const {
-    const Index tasks = groups_ * blocks_ * slices_, lines = channels_ * s_.taps();
-    std::fill_n(sums, workspace(), S{0});
+    const ConvWindow<S> window(s_, boxes_[0], block_, spread_);
+    const Index tasks = groups_ * slices_, padded = panels_.padded(), out = panels_.out;
     parallel_for(tasks, divide_up(tasks, threads_), [&](Index begin, Index end) {
-      for (Index i = begin; i < end; ++i) {
-        const Index slice = i % slices_, block = i / slices_ % blocks_, group = i / slices_ / blocks_;
-        part(group, block * block_, slice, sums + slice * slice_size() + group * lines * padded_out_);
-      }
+      for (Index i = begin; i < end; ++i)
+        slice(window, i / slices_, i % slices_, sums + i % slices_ * slice_size() + i / slices_ * lines_ * padded);
     });
     vectorized_unless_double<S>([to = sums, n = slice_size(), slices = slices_] {
       for (Index s = 1; s < slices; ++s) {
@@ -382,71 +410,90 @@ class ConvWeight {
         for (Index i = 0; i < n; ++i) to[i] += from[i];
       }
     });
-    const Index lanes = kernels_.lanes, whole = lines - lines % lanes;
-    for (Index group = 0; group < groups_; ++group, gw += out_ * lines, sums += lines * padded_out_) {
+    const Index lanes = kernels_.lanes, whole = lines_ - lines_ % lanes;
+    for (Index group = 0; group < groups_; ++group, gw += out * lines_, sums += lines_ * padded) {
       for (Index i = 0; i < whole; i += lanes)
-        kernels_.transpose(lanes, out_, sums + i * padded_out_, padded_out_, gw + i, lines);
-      for (Index o = 0; o < out_; ++o)
-        for (Index i = whole; i < lines; ++i) gw[o * lines + i] = sums[i * padded_out_ + o];
+        kernels_.transpose(lanes, out, sums + i * padded, padded, gw + i, lines_);
+      for (Index o = 0; o < out; ++o)
+        for (Index i = whole; i < lines_; ++i) gw[o * lines_ + i] = sums[i * padded + o];
     }
   }
 
  private:
-  Index slice_size() const { return groups_ * channels_ * s_.taps() * padded_out_; }
+  Index slice_size() const { return groups_ * lines_ * panels_.padded(); }
 
-  /// Adds a slice of the positions for a block of channels to sums [lines, padded_out].
-  [[gnu::noinline]] void part(Index group, Index c, Index slice, S* sums) const {
-    const Index count = std::min(block_, channels_ - c), lines = count * s_.taps(), length = chunks_.length;
-    for (Index i = chunks_.total * slice / slices_; i < chunks_.total * (slice + 1) / slices_; ++i) {
-      const Index j0 = chunks_.begin(i), j1 = chunks_.end(i);
-      ConvColumns<S> columns(s_, j0, j1);
-      const Index window = columns.window_size(count), packed = lines * length + conv_slack;
-      S* const scratch = GemmScratch::get<S>(0, window + packed + padded_out_ * length);
-      columns.clear(count, scratch);
-      columns.read(group * channels_ + c, count, scratch);
-      const S* from = columns.in_place(j0, j1);
-      const Index step = from ? s_.area() : length;
-      if (!from) columns.gather(j0, j1, scratch + window, length), from = scratch + window;
-      S *const g = scratch + window + packed, *const to = sums + c * s_.taps() * padded_out_;
-      transpose(group, j0, j1, g);
-      multiply(lines, j1 - j0, from, step, g, to);
-    }
-  }
-
-  /// to[panel][position][channel of the panel] = g(channel, j0 + position).
-  void transpose(Index group, Index j0, Index j1, S* to) const {
-    const Index area = s_.area(), lanes = kernels_.lanes;
-    for (Index p = j0; p < j1;) {
-      const Index at = p % area, count = std::min(area - at, j1 - p);
-      const S* const from = g_ + (p / area * groups_ + group) * out_ * area + at;
-      for (Index o = 0; o < padded_out_; o += lanes) {
-        const Index first = std::min(o, out_ - 1);
-        S* const panel = to + o / width_ * width_ * chunks_.length + o % width_;
-        kernels_.transpose(out_ - first, count, from + first * area, area, panel + (p - j0) * width_, width_);
+  /// Adds up a slice of the positions in sums [lines, padded out].
+  [[gnu::noinline]] void slice(const ConvWindow<S>& window, Index group, Index slice, S* sums) const {
+    const Index first = boxes_.count() * slice / slices_, end = boxes_.count() * (slice + 1) / slices_;
+    const Index most = boxes_[0].positions(), inside = divide_up(window.size(), 16) * 16;
+    const Index places = divide_up(most * Index{sizeof(Index)}, 64) * 64 / Index{sizeof(S)};
+    S* const scratch = GemmScratch::get<S>(0, places + inside + most * panels_.padded());
+    Index* const place = reinterpret_cast<Index*>(scratch);
+    S *const inner = scratch + places, *const g = inner + inside;
+    for (Index i = first; i < end; ++i) {
+      const ConvBox box = boxes_[i];
+      Index p = 0;
+      for (Index image = 0; image < box.images; ++image)
+        for (Index v = 0; v < box.rows; ++v)
+          for (Index u = 0; u < box.columns; ++u) place[p++] = window.position(image, v, u);
+      transpose(group, box, g);
+      for (Index c = 0; c < planes_; c += block_) {
+        const Index count = std::min(block_, planes_ - c);
+        const S* const from = window.read(box, group * planes_ + c, count, inner);
+        multiply(window, count, from, place, p, g, i == first, sums + c * (lines_ / planes_) * panels_.padded());
       }
-      p += count;
     }
   }
 
-  void multiply(Index lines, Index positions, const S* packed, Index step, const S* g, S* sums) const {
-    const Index strips = divide_up(lines, kernels_.rows);
-    for (Index o = 0; o < padded_out_; o += width_, g += width_ * chunks_.length) {
+  /// to[panel][position][channel of the panel] = g(channel, position).
+  void transpose(Index group, const ConvBox& box, S* to) const {
+    const Index area = s_.area(), positions = box.positions(), out = panels_.out;
+    const Index length = box.rows * box.columns;  // in one piece
+    for (Index i = 0; i < box.images; ++i) {
+      const S* const from = g_ + ((box.image + i) * groups_ + group) * out * area + box.row * s_.columns + box.column;
+      for (Index o = 0; o < out; o += kernels_.lanes) {
+        const Index wide = panels_.width(o / panels_.widest());
+        kernels_.transpose(
+            out - o, length, from + o * area, area,
+            to + o / panels_.widest() * panels_.widest() * positions + o % panels_.widest() + i * length * wide, wide);
+      }
+    }
+  }
+
+  /// Adds the products of `count` planes with the positions of a box.
+  void multiply(const ConvWindow<S>& window, Index count, const S* from, const Index* place, Index positions,
+                const S* g, bool first, S* sums) const {
+    alignas(64) static constexpr S zeros[64] = {};
+    const Index padded = panels_.padded(), wide_taps = static_cast<Index>(s_.taps_x.size());
+    const Index taps = lines_ / planes_;
+    for (Index panel = 0; panel < panels_.count(); ++panel) {
+      const Index wide = panels_.width(panel), log_vectors = wide > kernels_.lanes ? 1 : 0;
+      const Index strips = divide_up(count, log_vectors ? kernels_.rows : kernels_.rows / 2);
       for (Index s = 0; s < strips; ++s) {
-        const Index r0 = lines * s / strips, r1 = lines * (s + 1) / strips;
-        S* const c = sums + r0 * padded_out_ + o;
-        conv_multiply(kernels_,
-                      {positions, packed + r0 * step, step, 1, g, width_, c, padded_out_, c, padded_out_, false},
-                      r1 - r0, width_ > kernels_.lanes ? 1 : 0);
+        const Index r0 = count * s / strips, rows = count * (s + 1) / strips - r0;
+        for (Index t = 0; t < taps; ++t) {
+          const Index tap = spread_ ? 0
+                                    : window.tap(s_.taps_y[static_cast<std::size_t>(t / wide_taps)],
+                                                 s_.taps_x[static_cast<std::size_t>(t % wide_taps)]);
+          S* const c = sums + (r0 * taps + t) * padded + panel * panels_.widest();
+          kernels_.placed[log_vectors][rows - 1]({positions, from + r0 * window.plane() + tap, window.plane(), 0, g,
+                                                  wide, c, taps * padded, first ? zeros : c, first ? 0 : taps * padded,
+                                                  false, place});
+        }
       }
+      g += positions * wide;
     }
   }
 
   const GemmKernels<S>& kernels_ = gemm_kernels<S>();
-  const ConvSource<S>& s_;
+  ConvSource<S> s_;
   const S* g_;
-  Index groups_, out_, width_;
-  ConvChunks chunks_;
-  Index channels_, padded_out_, block_, blocks_, slices_, threads_;
+  Index groups_, channels_, lines_;
+  bool spread_;
+  Index planes_;
+  ConvPanels<S> panels_;
+  ConvBoxes boxes_{1, 1, 1, 1};
+  Index block_, slices_, threads_;
 };
 
 }  // namespace pushforward::detail

@@ -15,9 +15,9 @@ struct Simd {
   typedef S Vector __attribute__((vector_size(PUSHFORWARD_GEMM_BYTES), aligned(alignof(S)), may_alias));
 };
 
-/// One tile of C, `rows` x `vectors * lanes`, kept in registers over the whole of k.
+/// One tile of C, `rows` x `vectors * lanes`, kept in registers over the whole of k; `placed` if A has `places`.
 /// Each sum runs over k in order, so its bits do not depend on the shape of the tile that it falls into.
-template <class S, int rows, int vectors>
+template <class S, int rows, int vectors, bool placed = false>
 PUSHFORWARD_GEMM_TARGET void gemm_tile(const GemmTile<S>& t) {
   using V = typename Simd<S>::Vector;
   constexpr int lanes = Simd<S>::lanes;
@@ -31,7 +31,9 @@ PUSHFORWARD_GEMM_TARGET void gemm_tile(const GemmTile<S>& t) {
   // A pointer for every fifth row: the others lie at multiples of the stride that few registers can express.
   const Index a_row = t.a_row, a_step = t.a_step, b_step = t.b_step;
   const S *a0 = t.a, *a1 = rows > 5 ? a0 + 5 * a_row : a0, *a2 = rows > 10 ? a0 + 10 * a_row : a0, *b = t.b;
+  const Index* place = t.places;
   for (Index p = t.k; p > 0; --p) {
+    const Index at = placed ? *place++ : 0;
     V line[vectors];
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; ++v) {
@@ -42,14 +44,16 @@ PUSHFORWARD_GEMM_TARGET void gemm_tile(const GemmTile<S>& t) {
     }
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) {
-      const S* const near = i < 5 ? a0 : i < 10 ? a1 : a2;
+      const S* const near = (i < 5 ? a0 : i < 10 ? a1 : a2) + at;
       const S x = near[i % 5 * a_row];
 #pragma GCC unroll 4
       for (int v = 0; v < vectors; ++v) sum[i][v] += line[v] * x;
     }
-    a0 += a_step;
-    a1 += a_step;
-    a2 += a_step;
+    if constexpr (!placed) {
+      a0 += a_step;
+      a1 += a_step;
+      a2 += a_step;
+    }
     b += b_step;
   }
 
@@ -66,6 +70,43 @@ PUSHFORWARD_GEMM_TARGET void gemm_tile(const GemmTile<S>& t) {
   for (int i = 0; i < rows; ++i) {
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; ++v) *reinterpret_cast<V*>(c + i * ldc + v * lanes) = sum[i][v];
+  }
+}
+
+/// c = start + A B for any number of rows and two vectors, with sums of nine terms: the lines of B stay in registers. A
+/// row begins at one number, start[i * start_step].
+template <class S>
+PUSHFORWARD_GEMM_TARGET void gemm_nine(Index rows, const GemmTile<S>& t) {
+  using V = typename Simd<S>::Vector;
+  constexpr int lanes = Simd<S>::lanes, vectors = PUSHFORWARD_GEMM_BYTES == 64 ? 2 : 1;
+  for (int half = 0; half < 2; half += vectors) {
+    V line[9][vectors];
+#pragma GCC unroll 9
+    for (int p = 0; p < 9; ++p) {
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; ++v) {
+        line[p][v] = *reinterpret_cast<const V*>(t.b + p * t.b_step + (half + v) * lanes);
+        PUSHFORWARD_GEMM_HOLD(line[p][v]);
+      }
+    }
+    const S *a = t.a, *start = t.start;
+    S* c = t.c + half * lanes;
+    for (Index i = rows; i > 0; --i, a += t.a_row, c += t.ldc, start += t.start_step) {
+      V sum[vectors];
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; ++v) sum[v] = *start - V{};
+#pragma GCC unroll 9
+      for (int p = 0; p < 9; ++p) {
+        const S x = a[p];
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; ++v) sum[v] += line[p][v] * x;
+      }
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; ++v) {
+        if (t.relu) sum[v] = sum[v] < 0 ? V{} : sum[v];
+        *reinterpret_cast<V*>(c + v * lanes) = sum[v];
+      }
+    }
   }
 }
 
@@ -92,8 +133,8 @@ PUSHFORWARD_GEMM_TARGET void gemm_transpose(Index count, Index k, const S* from,
   constexpr int lanes = Simd<S>::lanes;
   const S* line[lanes];
   for (int i = 0; i < lanes; ++i) line[i] = from + (i < count ? i : count - 1) * ld;
-  Index p = 0;
-  for (; p + lanes <= k; p += lanes) {
+  for (Index p = 0; k >= lanes && p < k; p += lanes) {
+    p = p + lanes <= k ? p : k - lanes;  // the last lines once more, where they do not fill a block
     V x[lanes];
 #pragma GCC unroll 16
     for (int i = 0; i < lanes; ++i) {
@@ -115,20 +156,33 @@ PUSHFORWARD_GEMM_TARGET void gemm_transpose(Index count, Index k, const S* from,
 #pragma GCC unroll 16
     for (int i = 0; i < lanes; ++i) *reinterpret_cast<V*>(to + (p + i) * step) = x[i];
   }
-  for (; p < k; ++p) {
+  for (Index p = 0; k < lanes && p < k; ++p) {
     for (int i = 0; i < lanes; ++i) to[p * step + i] = line[i][p];
   }
 }
 
-/// to[p * step + i] = from[p * ld + i] for p < k and i < count.
+/// to[p * step + i] = from[p * ld + i] for p < k and i < count. The last piece of a line may overlap the one before.
 template <class S>
 PUSHFORWARD_GEMM_TARGET void gemm_copy(Index count, Index k, const S* from, Index ld, S* to, Index step) {
-  using V = typename Simd<S>::Vector;
-  constexpr int lanes = Simd<S>::lanes;
-  for (; k > 0; --k, from += ld, to += step) {
-    Index i = 0;
-    for (; i + lanes <= count; i += lanes) *reinterpret_cast<V*>(to + i) = *reinterpret_cast<const V*>(from + i);
-    for (; i < count; ++i) to[i] = from[i];
+  constexpr Index lanes = Simd<S>::lanes, half = lanes / 2, quarter = lanes / 4;
+  if (count >= lanes) {
+    for (; k > 0; --k, from += ld, to += step) {
+      for (Index i = 0; i < count - lanes; i += lanes) __builtin_memcpy(to + i, from + i, lanes * sizeof(S));
+      __builtin_memcpy(to + count - lanes, from + count - lanes, lanes * sizeof(S));
+    }
+  } else if (count >= half) {
+    for (; k > 0; --k, from += ld, to += step) {
+      __builtin_memcpy(to, from, half * sizeof(S));
+      __builtin_memcpy(to + count - half, from + count - half, half * sizeof(S));
+    }
+  } else if (quarter > 1 && count >= quarter) {
+    for (; k > 0; --k, from += ld, to += step) {
+      __builtin_memcpy(to, from, quarter * sizeof(S));
+      __builtin_memcpy(to + count - quarter, from + count - quarter, quarter * sizeof(S));
+    }
+  } else {
+    for (; k > 0; --k, from += ld, to += step)
+      for (Index i = 0; i < count; ++i) to[i] = from[i];
   }
 }
 
@@ -209,11 +263,16 @@ void gemm_gather(const GemmGather<S>& g) {
 template <class S, int... i, int... j, int... l>
 constexpr GemmKernels<S> gemm_kernel_table(std::integer_sequence<int, i...>, std::integer_sequence<int, j...>,
                                            std::integer_sequence<int, l...>) {
-  return {
-      Simd<S>::lanes,        PUSHFORWARD_GEMM_ROWS,
-      PUSHFORWARD_GEMM_WIDE, {{gemm_tile<S, i + 1, 1>...}, {gemm_tile<S, j + 1, 2>...}, {gemm_tile<S, l + 1, 4>...}},
-      gemm_transpose<S>,     gemm_copy<S>,
-      gemm_dots<S>,          gemm_gather<S>};
+  return {Simd<S>::lanes,
+          PUSHFORWARD_GEMM_ROWS,
+          PUSHFORWARD_GEMM_WIDE,
+          {{gemm_tile<S, i + 1, 1>...}, {gemm_tile<S, j + 1, 2>...}, {gemm_tile<S, l + 1, 4>...}},
+          {{gemm_tile<S, i + 1, 1, true>...}, {gemm_tile<S, j + 1, 2, true>...}},
+          gemm_nine<S>,
+          gemm_transpose<S>,
+          gemm_copy<S>,
+          gemm_dots<S>,
+          gemm_gather<S>};
 }
 
 template <class S>

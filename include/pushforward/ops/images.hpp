@@ -20,6 +20,12 @@ void check_images(const char* name, const Tensor<S>& x) {
   if (x.rank() != 4) fail<ShapeError>(name, ": input of shape ", x.shape(), ", expected [n, channels, height, width]");
 }
 
+// The sides of images are counted in 32 bits.
+inline void check_side(const char* name, Index length) {
+  if (length > std::numeric_limits<std::int32_t>::max())
+    fail<ShapeError>(name, ": images with a side of ", length, " pixels, expected fewer than 2^31");
+}
+
 // A source and its weight.
 using AxisTerm = std::pair<Index, double>;
 
@@ -148,13 +154,16 @@ struct PoolAxis {
 
   PoolAxis(const char* name, Index length, Index window, Index step, Index pad)
       : in(length), size(window), stride(step == 0 ? window : step), padding(pad) {
-    if (size < 1 || stride < 1 || padding < 0 || 2 * padding > size)
+    check_side(name, length);
+    if (size < 1 || stride < 1 || padding < 0 || padding > size / 2)
       fail<ValueError>(name, ": got windows of ", size, " with stride ", stride, " and padding ", padding,
                        ", expected at least 1, at least 1, and at most half the window");
-    if (in + 2 * padding < size)
+    if (in < size - 2 * padding || in == 0)
       fail<ShapeError>(name, ": a window of ", size, " does not fit into ", in, " with a padding of ", padding,
                        "; take a smaller window");
-    out = (in + 2 * padding - size) / stride + 1;
+    const Index room = in - (size - 2 * padding);
+    stride = std::min(stride, room + 1);
+    out = room / stride + 1;
   }
   Index begin(Index i) const { return std::max<Index>(0, i * stride - padding); }
   Index end(Index i) const { return std::min(in, i * stride - padding + size); }
@@ -177,8 +186,9 @@ PUSHFORWARD_INLINE void largest_of_row(const PoolAxis& y, const PoolAxis& x, Ind
     best[j] = plane[at[j]];
   }
   for (Index v = top; v < y.end(row); ++v)
-    for (Index u = 0; u < x.size; ++u) {
-      // The columns whose tap u lies inside of the plane.
+    // The taps that see the plane, and the columns whose tap u lies inside of it.
+    for (Index u = std::max<Index>(0, x.padding - (x.out - 1) * x.stride); u < std::min(x.size, x.in + x.padding);
+         ++u) {
       const Index reach = x.in - 1 + x.padding - u, base = v * x.in + u - x.padding;
       const Index first = u < x.padding ? (x.padding - u + x.stride - 1) / x.stride : 0;
       const Index last = reach < 0 ? 0 : std::min(x.out, reach / x.stride + 1);
@@ -250,7 +260,7 @@ Tensor<S> average_pool2d(const Tensor<S>& x, const Pool2dOptions& o = {}) {
   return detail::map_planes("average_pool2d", x,
                             std::make_shared<const detail::PlaneMap<S>>(
                                 detail::PlaneMap<S>{detail::average_map<S>(y), detail::average_map<S>(columns)})) /
-         static_cast<double>(y.size * columns.size);
+         (static_cast<double>(y.size) * static_cast<double>(columns.size));
 }
 
 /// How pixels between pixels are found.
@@ -290,11 +300,24 @@ Tensor<S> resize(const Tensor<S>& x, Size2 size, ResizeMode how = ResizeMode::bi
   if (x.size(2) < 1 || x.size(3) < 1 || size.height < 1 || size.width < 1)
     fail<ShapeError>("resize: from shape ", x.shape(), " to ", size.height, " x ", size.width,
                      ", expected at least one pixel on both sides");
+  for (const Index side : {x.size(2), x.size(3), size.height, size.width}) detail::check_side("resize", side);
   return detail::map_planes(
       "resize", x,
       std::make_shared<const detail::PlaneMap<S>>(detail::PlaneMap<S>{
           detail::resize_map<S>(x.size(2), size.height, how), detail::resize_map<S>(x.size(3), size.width, how)}));
 }
+
+namespace detail {
+
+// length * factor; images without pixels or channels would let any factor pass.
+inline Index times_factor(const char* name, Index length, Index factor) {
+  Index product = 0;
+  if (__builtin_mul_overflow(length, factor, &product))
+    fail<ShapeError>(name, ": a factor of ", factor, " makes more of a side or of the channels than can be counted");
+  return product;
+}
+
+}  // namespace detail
 
 /// Channels become space: x [n, c r^2, h, w] -> [n, c, h r, w r], y[n, c, i r + a, j r + b] = x[n, (c r + a) r + b, i,
 /// j] for r = `factor` (Shi et al. 2016, eq. 4). Throws ShapeError, ValueError.
@@ -302,12 +325,14 @@ template <class S>
 Tensor<S> pixel_shuffle(const Tensor<S>& x, Index factor) {
   detail::check_images("pixel_shuffle", x);
   if (factor < 1) fail<ValueError>("pixel_shuffle: got a factor of ", factor, ", expected at least 1");
-  if (x.size(1) % (factor * factor) != 0)
+  const auto times = [](Index length, Index by) { return detail::times_factor("pixel_shuffle", length, by); };
+  const Index square = times(factor, factor);
+  if (x.size(1) % square != 0)
     fail<ShapeError>("pixel_shuffle: input of shape ", x.shape(), " has ", x.size(1),
-                     " channels, expected a multiple of ", factor * factor, " for a factor of ", factor);
-  const Index c = x.size(1) / (factor * factor), h = x.size(2), w = x.size(3);
+                     " channels, expected a multiple of ", square, " for a factor of ", factor);
+  const Index c = x.size(1) / square, h = x.size(2), w = x.size(3);
   return reshape(permute(reshape(x, Shape{x.size(0), c, factor, factor, h, w}), {0, 1, 4, 2, 5, 3}),
-                 Shape{x.size(0), c, h * factor, w * factor});
+                 Shape{x.size(0), c, times(h, factor), times(w, factor)});
 }
 
 /// Space becomes channels: x [n, c, h r, w r] -> [n, c r^2, h, w], the inverse of pixel_shuffle (the squeeze of flows
@@ -319,9 +344,10 @@ Tensor<S> pixel_unshuffle(const Tensor<S>& x, Index factor) {
   if (x.size(2) % factor != 0 || x.size(3) % factor != 0)
     fail<ShapeError>("pixel_unshuffle: input of shape ", x.shape(), ", expected a height and a width that ", factor,
                      " divides; pad the images");
-  const Index c = x.size(1), h = x.size(2) / factor, w = x.size(3) / factor;
+  const auto times = [](Index length, Index by) { return detail::times_factor("pixel_unshuffle", length, by); };
+  const Index c = x.size(1), h = x.size(2) / factor, w = x.size(3) / factor, channels = times(times(c, factor), factor);
   return reshape(permute(reshape(x, Shape{x.size(0), c, h, factor, w, factor}), {0, 1, 3, 5, 2, 4}),
-                 Shape{x.size(0), c * factor * factor, h, w});
+                 Shape{x.size(0), channels, h, w});
 }
 
 }  // namespace pushforward
