@@ -1,3 +1,4 @@
+#include <pushforward/bijectors/affine.hpp>
 #include <pushforward/bijectors/chain.hpp>
 #include <pushforward/bijectors/glow_step.hpp>
 #include <pushforward/bijectors/pixel_logit.hpp>
@@ -278,6 +279,78 @@ TEST_CASE("the logit of pixels reaches both ends of their range, and nothing lie
   }
   CHECK_THROWS_AS(pf::PixelLogit<>(0.5), pf::ValueError);
   CHECK_THROWS_AS(pf::PixelLogit<>(0), pf::ValueError);
+}
+
+TEST_CASE("the logit of pixels lets no draw leave the range, whatever rounds to its ends") {
+  pf::Rng rng(9);
+  for (const double margin : {1e-9, 1e-6, 0.05, 0.49}) {
+    const pf::PixelLogit<> logit(margin);
+    const double bound = 0.5 / (1 - 2 * margin);
+    const float inf = std::numeric_limits<float>::infinity();
+    const Tensor<> y = pf::concat({30 * pf::normal({1, 500}, rng), Tensor<>{{1, 4}, {3e38f, -3e38f, inf, -inf}}}, 1);
+    const Tensor<> x = logit.forward(y).value;
+    CHECK(static_cast<double>(pf::max(pf::abs(x)).item()) < bound);
+    const auto back = logit.inverse(x);
+    CHECK(std::isfinite(back.log_det(0)));
+    // Where y is not next to an end, it comes back: an error of half a float in x is one of the slope times it in y.
+    for (Index i = 0; i < y.size(); ++i) {
+      const double at = static_cast<double>(x.data()[i]), left = bound - std::abs(at);
+      const double slope = 2 * bound / (left * (bound + std::abs(at))), error = 6e-8 * std::abs(at) * slope;
+      if (error < 0.1)
+        CHECK(back.value.data()[i] == Catch::Approx(y.data()[i]).epsilon(1e-6).margin(1.2 * error));
+      else
+        CHECK(std::abs(back.value.data()[i]) > 10);
+    }
+  }
+}
+
+TEST_CASE("values and gradients of the logit of pixels are right up to the last number inside") {
+  const double margin = 1e-6, bound = 0.5 / (1 - 2 * margin);
+  const pf::PixelLogit<> logit(margin);
+  const float last = logit.forward(Tensor<>{{1, 1}, {100}}).value.item();
+  CHECK(static_cast<double>(last) < bound);
+  CHECK(static_cast<double>(std::nextafter(last, 1.0f)) >= bound);
+  for (const float at : {last, std::nextafter(last, 0.0f), 0.5f, 0.25f, 1e-20f, -1e-20f, -0.5f, -last}) {
+    const Tensor<> x = pf::variable(Tensor<>{{1, 1}, {at}});
+    const auto y = logit.inverse(x);
+    const double u = static_cast<double>(at), slope = 2 * bound / ((bound - u) * (bound + u));
+    CHECK(y.value.item() == Catch::Approx(std::log1p(2 * u / (bound - u))).epsilon(1e-6));
+    CHECK(y.log_det.item() == Catch::Approx(std::log(slope)).epsilon(1e-6));
+    CHECK(pf::gradient(pf::sum(y.value), x).item() == Catch::Approx(slope).epsilon(1e-6));
+    CHECK(pf::gradient(pf::sum(y.log_det), x).item() == Catch::Approx(slope * u / bound).epsilon(1e-6));
+  }
+  for (const float size : {0.0f, -3.0f, 16.0f, 30.0f, -80.0f}) {
+    const Tensor<> y = pf::variable(Tensor<>{{1, 1}, {size}});
+    const auto x = logit.forward(y);
+    const double e = std::exp(-std::abs(static_cast<double>(size))), slope = 2 * bound * e / ((1 + e) * (1 + e));
+    CHECK(pf::gradient(pf::sum(x.value), y).item() == Catch::Approx(slope).epsilon(1e-6));
+    CHECK(x.log_det.item() == Catch::Approx(std::log(slope)).epsilon(1e-6));
+  }
+  const pf::PixelLogit<double> exact(0.05);
+  const Tensor<double> x{{1, 4}, {-0.5, -0.2, 0.1, 0.52}}, y{{1, 3}, {-3, 0.5, 2}};
+  const auto both = [](const auto& moved) { return pf::sum(pf::square(moved.value)) + pf::sum(moved.log_det); };
+  CHECK_NOTHROW(
+      pf::testing::check_gradients([&](const Tensor<double>& at) { return both(exact.inverse(at)); }, x, {.order = 2}));
+  CHECK_NOTHROW(
+      pf::testing::check_gradients([&](const Tensor<double>& at) { return both(exact.forward(at)); }, y, {.order = 2}));
+}
+
+TEST_CASE("normalizations start from data whose squares overflow") {
+  pf::Rng rng(10);
+  for (const float size : {1e20f, 1e37f, 1e-3f}) {
+    const Tensor<> y = pf::normal({20, 3, 4, 4}, rng) * size + size;
+    pf::ChannelActNorm<> channels(3);
+    channels.initialize(y);
+    const Tensor<> x = channels.inverse(y).value;
+    CHECK(pf::max(pf::abs(pf::mean(x, {0, 2, 3}))).item() < 1e-4);
+    // A variance of 1e-6 has the 1e-6 added that keeps constant channels finite.
+    CHECK(pf::max(pf::abs(pf::var(x, {0, 2, 3}) - (size < 1 ? 0.5 : 1.0))).item() < (size < 1 ? 0.2 : 1e-3));
+    pf::ActNorm<> numbers(4);
+    numbers.initialize(y);
+    const Tensor<> z = numbers.inverse(y).value;
+    CHECK(pf::max(pf::abs(pf::mean(z, {0, 1, 2}))).item() < 1e-4);
+    CHECK(pf::max(pf::abs(pf::var(z, {0, 1, 2}) - (size < 1 ? 0.5 : 1.0))).item() < (size < 1 ? 0.2 : 1e-3));
+  }
 }
 
 TEST_CASE("bijectors of images refuse images, channels and networks that do not fit") {

@@ -59,9 +59,18 @@ TEST_CASE("draws for labels have the moments of their labels") {
       CHECK(std::sqrt(pf::var(x, 0)(j)) == Approx(std).epsilon(0.03));
     }
   }
-  CHECK_THROWS_AS(labelled.sample(Tensor<Index>{3}, rng), pf::IndexError);
+  for (const Index none : {-4, -1, 3, 100}) {
+    CHECK_THROWS_AS(labelled.sample(Tensor<Index>{none}, rng), pf::ValueError);
+    CHECK_THROWS_AS(labelled.log_prob(Tensor<double>::ones({2, 2}), Tensor<Index>{0, none}), pf::ValueError);
+  }
   CHECK_THROWS_AS(labelled.log_prob(Tensor<double>::ones({2, 2}), Tensor<Index>{0}), pf::ShapeError);
   CHECK_THROWS_AS(pf::LabelledNormal<>(0, 2, rng), pf::ValueError);
+  // One number would be broadcast to many.
+  CHECK(labelled.shape() == pf::Shape{2});
+  const pf::LabelledNormal<double> narrow(3, 1, rng);
+  CHECK_THROWS_AS(narrow.log_prob(Tensor<double>::ones({2, 2})), pf::ShapeError);
+  CHECK_THROWS_AS(narrow.log_prob(Tensor<double>::ones({2, 2}), Tensor<Index>{0, 1}), pf::ShapeError);
+  CHECK_THROWS_AS(narrow.label_probabilities(Tensor<double>::ones({2, 2})), pf::ShapeError);
 }
 
 TEST_CASE("tempered distributions have their spread times the temperature, and are densities") {

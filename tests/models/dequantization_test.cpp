@@ -161,6 +161,23 @@ TEST_CASE("dequantized: noise stays within [0, 1) and in its cell, and its densi
   CHECK(model.density().seen.min() >= 255);
 }
 
+TEST_CASE("dequantized: for each context of a conditional density the bound is that of its flow") {
+  pf::Rng rng(4);
+  const auto flow = pf::conditional_real_nvp({.features = 2, .layers = 2, .hidden = {8}}, 1, rng);
+  const pf::Dequantized model(flow, pf::UniformNoise{}, {.levels = levels, .particles = 2});
+  const Tensor<> x = pairs(3, rng), context{{3, 1}, {0.5f, -1, 2}};
+  pf::Rng noise(5), same(5);
+  const Tensor<> u = pf::uniform({6, 2}, same);
+  const Tensor<> each = flow.log_prob(pf::concat({x, x}) + u, pf::concat({context, context}));
+  const Tensor<> bound = pf::logsumexp(pf::reshape(each, {2, 3}), 0) - std::log(2.0);
+  const Tensor<> found = model.log_likelihood(x, context, noise).value;
+  for (Index i = 0; i < 3; ++i) CHECK(found(i) == Approx(bound(i)).epsilon(1e-5));
+  const Tensor<> drawn = model.sample(context, rng);
+  REQUIRE(drawn.shape() == pf::Shape{3, 2});
+  for (const float v : drawn) CHECK((v >= 0 && v < levels && v == std::floor(v)));
+  CHECK_THROWS_AS(model.log_prob(x, Tensor<>::ones({2, 1}), rng), pf::ShapeError);
+}
+
 TEST_CASE("dequantized models train all their parts, draw whole numbers, and refuse others") {
   pf::Rng rng(4);
   const pf::Dequantized model(smooth_flow(rng), variational_noise(rng), {.levels = levels});

@@ -58,8 +58,8 @@ static_assert(pf::HasLikelihood<pf::EnergyModel<pf::Mlp<>>> && !pf::Density<pf::
 TEST_CASE("persistent contrastive divergence teaches two moons; both ways to log Z agree") {
   pf::Rng rng(1);
   const pf::data::TwoMoons moons;
-  auto model = silu_energy({2, 64, 64, 1}, rng, {.features = 2, .chains = 512, .sampler = {.steps = 50}});
-  pf::FitOptions how = options(50, 5e-3);
+  auto model = silu_energy({2, 32, 32, 1}, rng, {.features = 2, .chains = 512, .sampler = {.steps = 50}});
+  pf::FitOptions how = options(40, 2e-2);
   how.ema_decay = 0.99;  // the chains and the energy chase each other; their average stays
   pf::fit(model, moons.sample(5000, rng), pf::persistent_contrastive_divergence({.reinitialize = 0.02}), how, rng);
 
@@ -72,12 +72,12 @@ TEST_CASE("persistent contrastive divergence teaches two moons; both ways to log
   model.set_log_partition(by_grid);
   const Tensor<> test = moons.sample(2000, rng);
   const double nats = pf::log_likelihood(model, test, rng).value.mean(), truth = moons.log_prob(test).mean();
-  CHECK(nats > truth - 0.3);  // the best normal is 0.6 below
+  CHECK(nats > truth - 0.25);  // the best normal is 0.6 below
   CHECK(nats < truth + 0.05);
   // Few draws lie where there is hardly any data: 2 % of the data do.
   const auto far = [&](const Tensor<>& x) { return pf::mean(moons.log_prob(x) < truth - 3).item(); };
   CHECK(far(test) < 0.05);
-  CHECK(far(model.sample(2000, rng)) < 0.3);
+  CHECK(far(model.sample(2000, rng)) < 0.2);
   CHECK(far(model.start(2000, rng)) > 0.4);
 }
 

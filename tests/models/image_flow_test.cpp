@@ -176,6 +176,16 @@ TEST_CASE("on a labelled base Glow has a density, draws and probabilities of eac
   CHECK(flow.log_prob(x, labels)(3) == Approx(each[1](3)));
 }
 
+TEST_CASE("every draw of a flow that ends with a logit has a density, also at the ends of the range") {
+  pf::Rng rng(10);
+  // Latents of 8 standard deviations reach where neighbouring pixels are one float apart.
+  const auto flow = pf::glow({.height = 4, .width = 4, .levels = 1, .steps = 2, .hidden = {8}, .logit = 1e-6},
+                             pf::Normal<>(Tensor<>::zeros({16}), Tensor<>::full({16}, 8.0f)), rng);
+  const Tensor<> x = flow.sample(200, rng);
+  CHECK(pf::sum(pf::abs(x) > 0.5f).item() > 20);
+  for (const float nats : flow.log_prob(x)) CHECK(std::isfinite(nats));
+}
+
 TEST_CASE("image flows refuse sizes, bases and options that do not fit") {
   pf::Rng rng(9);
   CHECK_THROWS_AS(pf::glow({.height = 27, .width = 29, .levels = 1}, rng), pf::ShapeError);
@@ -187,6 +197,10 @@ TEST_CASE("image flows refuse sizes, bases and options that do not fit") {
   CHECK_THROWS_AS(pf::glow({.height = 4, .width = 4, .hidden = {}}, rng), pf::ValueError);
   CHECK_THROWS_AS(pf::glow({.height = 4, .width = 4, .hidden = {0}}, rng), pf::ValueError);
   CHECK_THROWS_AS(pf::glow({.height = 4, .width = 4}, pf::standard_normal(15), rng), pf::ShapeError);
+  CHECK_THROWS_AS(pf::glow({.height = 4, .width = 4}, pf::LabelledNormal<>(3, 1, rng), rng), pf::ShapeError);
+  CHECK_THROWS_AS(pf::real_nvp_images({.height = 4, .width = 4}, pf::LabelledNormal<>(3, 4, rng), rng), pf::ShapeError);
+  CHECK_THROWS_AS(pf::glow({.height = 4, .width = 4}, pf::LearnedMixture<>(3, 1, rng), rng), pf::ShapeError);
+  CHECK_THROWS_AS(pf::glow({.height = 4, .width = 4}, pf::LearnedNormal<>(1), rng), pf::ShapeError);
   auto flow = pf::glow({.height = 4, .width = 4}, rng);
   CHECK_THROWS_AS(flow.log_prob(Tensor<>::zeros({2, 3, 4, 4})), pf::ShapeError);
   CHECK_THROWS_AS(flow.log_prob(Tensor<>::zeros({2, 16})), pf::ShapeError);

@@ -155,4 +155,15 @@ TEST_CASE("recurrent layers say what is wrong with their arguments") {
   CHECK_THROWS_WITH(gru.run(x, pf::normal({2, 3}, rng)), ContainsSubstring("expected [2, 2]"));
   CHECK_THROWS_WITH(gru.step(x, pf::normal({2, 2}, rng)), ContainsSubstring("expected [n, 3]"));
   CHECK_THROWS_AS(pf::LSTM<>(3, 0, rng), pf::ShapeError);
+  // Of a state of two parts each has its own width.
+  const pf::LSTM<> lstm(3, 2, rng);
+  const auto state = [&](Index hidden, Index cell) {
+    return pf::LSTMState<>{pf::normal({2, hidden}, rng), pf::normal({2, cell}, rng)};
+  };
+  CHECK(lstm.step(select(x, 1, 0), state(2, 2)).cell.shape() == pf::Shape{2, 2});
+  for (const auto& [hidden, cell] : {std::pair{3, 1}, std::pair{1, 3}, std::pair{4, 0}}) {
+    CHECK_THROWS_WITH(lstm.run(x, state(hidden, cell)), ContainsSubstring("expected [2, 2] each"));
+    CHECK_THROWS_AS(lstm.step(select(x, 1, 0), state(hidden, cell)), pf::ShapeError);
+  }
+  CHECK_THROWS_AS(lstm.run(x, pf::LSTMState<>{}), pf::ShapeError);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <vector>
 
 #include <pushforward/bijectors/bijector.hpp>
 #include <pushforward/ops/math.hpp>
@@ -24,6 +25,32 @@ WithLogDet<S> shift_and_scale_back(const char* name, const Tensor<S>& y, const T
   check_features(name, y.shape(), shift.size());
   return {(y - shift) * exp(-log_scale), expand(-sum(log_scale), y.shape().without(-1))};
 }
+
+// The mean and log sqrt(variance + 1e-6) of each channel of y [outer, channels, inner]; the small number, so that a
+// constant channel does not blow up. In double: the squares of large floats overflow.
+template <class S>
+struct ChannelMoments {
+  Tensor<S> mean, log_std;
+
+  ChannelMoments(const Tensor<S>& y, Index channels, Index inner) {
+    std::vector<double> means(static_cast<std::size_t>(channels)), squares(means);
+    const double count = static_cast<double>(y.size() / channels);
+    const auto add = [&](std::vector<double>& sums, const auto& term) {
+      for (Index i = 0; i < y.size(); i += inner) {
+        const auto c = static_cast<std::size_t>(i / inner % channels);
+        for (Index j = i; j < i + inner; ++j) sums[c] += term(static_cast<double>(y.data()[j]), means[c]) / count;
+      }
+    };
+    std::vector<double> sums(means.size());
+    add(sums, [](double x, double) { return x; });
+    means = sums;
+    add(squares, [](double x, double m) { return (x - m) * (x - m); });
+    mean = Tensor<S>::generate({channels}, [&](Index c) { return static_cast<S>(means[static_cast<std::size_t>(c)]); });
+    log_std = Tensor<S>::generate({channels}, [&](Index c) {
+      return static_cast<S>(0.5 * std::log(squares[static_cast<std::size_t>(c)] + 1e-6));
+    });
+  }
+};
 
 }  // namespace detail
 
@@ -115,10 +142,9 @@ struct ActNorm {
     if (initialized.item() != S(0)) return;
     detail::check_features("ActNorm", y.shape(), shift.size());
     detail::check_initial_data("ActNorm", y);
-    NoGradient guard;
-    const Tensor<S> rows = reshape(y, Shape{y.size() / shift.size(), shift.size()});
-    shift = mean(rows, 0);
-    log_scale = 0.5 * log(var(rows, 0) + S(1e-6));  // a constant feature must not blow up
+    const detail::ChannelMoments<S> start(y, shift.size(), 1);
+    shift = start.mean;
+    log_scale = start.log_std;
     initialized = Tensor<S>::ones({1});
   }
 

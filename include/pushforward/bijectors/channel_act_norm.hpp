@@ -1,6 +1,7 @@
 // ChannelActNorm: shift and scale of each channel of images.
 #pragma once
 
+#include <pushforward/bijectors/affine.hpp>
 #include <pushforward/bijectors/squeeze.hpp>
 #include <pushforward/ops/math.hpp>
 #include <pushforward/ops/reductions.hpp>
@@ -40,9 +41,9 @@ struct ChannelActNorm {
     if (initialized.item() != S(0)) return;
     detail::check_channels("ChannelActNorm", y.shape(), shift.size());
     detail::check_initial_data("ChannelActNorm", y);
-    NoGradient guard;
-    shift = mean(y, {0, 2, 3});
-    log_scale = 0.5 * log(var(y, {0, 2, 3}) + S(1e-6));  // a constant channel must not blow up
+    const detail::ChannelMoments<S> start(y, shift.size(), y.size(2) * y.size(3));
+    shift = start.mean;
+    log_scale = start.log_std;
     initialized = Tensor<S>::ones({1});
   }
 

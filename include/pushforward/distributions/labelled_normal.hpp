@@ -27,9 +27,14 @@ struct LabelledNormal {
     logits = Tensor<S>::zeros({labels});
   }
 
-  /// The distributions of rows with the given labels [n], their shape [n, features]. Throws IndexError for a label that
+  /// The shape of a draw, [features].
+  Shape shape() const { return mean.shape().without(0); }
+  /// The distributions of rows with the given labels [n], their shape [n, features]. Throws ValueError for a label that
   /// there is not.
   Normal<S> given(const Tensor<Index>& label) const {
+    for (const Index each : label)
+      if (each < 0 || each >= mean.size(0))
+        fail<ValueError>("LabelledNormal: label ", each, " is outside of 0 to ", mean.size(0) - 1);
     return Normal<S>::from_log_std(index_select(mean, 0, label), index_select(log_std, 0, label));
   }
   /// The distribution of rows whose label is not known.
@@ -37,7 +42,8 @@ struct LabelledNormal {
 
   /// log p(x | label) in nats: x [n, features], label [n] -> [n].
   Tensor<S> log_prob(const Tensor<S>& x, const Tensor<Index>& label) const {
-    if (x.rank() == 0 || !(x.shape().without(-1) == label.shape()))
+    check(x);
+    if (!(x.shape().without(-1) == label.shape()))
       fail<ShapeError>("LabelledNormal: labels of shape ", label.shape(), " for x of shape ", x.shape(),
                        ", expected one for each row of [n, features]");
     return given(label).log_prob(x);
@@ -45,16 +51,29 @@ struct LabelledNormal {
   /// One draw for each label [n]: [n, features].
   Tensor<S> sample(const Tensor<Index>& label, Rng& rng) const { return given(label).sample(rng); }
   /// P(label | x): x [.., features] -> [.., k].
-  Tensor<S> label_probabilities(const Tensor<S>& x) const { return (*this)().responsibilities(x); }
+  Tensor<S> label_probabilities(const Tensor<S>& x) const {
+    check(x);
+    return (*this)().responsibilities(x);
+  }
 
   /// log p(x), the sum over labels, in nats.
-  Tensor<S> log_prob(const Tensor<S>& x) const { return (*this)().log_prob(x); }
+  Tensor<S> log_prob(const Tensor<S>& x) const {
+    check(x);
+    return (*this)().log_prob(x);
+  }
   Tensor<S> sample(Index n, Rng& rng) const { return (*this)().sample(n, rng); }
 
   static void members(auto& self, auto&& visit) {
     visit("mean", self.mean);
     visit("log_std", self.log_std);
     visit("logits", self.logits);
+  }
+
+ private:
+  // Events of one number would be broadcast.
+  void check(const Tensor<S>& x) const {
+    if (x.rank() == 0 || x.size(-1) != mean.size(1))
+      fail<ShapeError>("LabelledNormal: x of shape ", x.shape(), ", expected [.., ", mean.size(1), "]");
   }
 };
 

@@ -85,6 +85,8 @@ struct LearnedMixture {
         mean(normal<S>({k, features}, rng) * spread),
         log_std(Tensor<S>::zeros({k, features})) {}
 
+  /// The shape of a draw, [features].
+  Shape shape() const { return mean.shape().without(0); }
   /// The distribution at the present parameters.
   Mixture<Normal<S>> operator()() const { return {logits, Normal<S>::from_log_std(mean, log_std)}; }
   Tensor<S> log_prob(const Tensor<S>& x) const { return (*this)().log_prob(x); }

@@ -133,6 +133,8 @@ struct LearnedNormal {
   LearnedNormal() = default;
   explicit LearnedNormal(Index features) : mean(Tensor<S>::zeros({features})), log_std(Tensor<S>::zeros({features})) {}
 
+  /// The shape of a draw, [features].
+  Shape shape() const { return mean.shape(); }
   /// The distribution at the present parameters.
   Normal<S> operator()() const { return Normal<S>::from_log_std(mean, log_std); }
   Tensor<S> log_prob(const Tensor<S>& x) const { return (*this)().log_prob(x); }

@@ -61,6 +61,14 @@ struct VariationalNoise {
   }
 };
 
+/// What a density p(x | y) may be given, for `log_prob(x, y)` and `sample(y, rng)`: Index for labels Tensor<Index> [n]
+/// (a flow on a LabelledNormal), S for contexts Tensor<S> [n, c] (a ConditionalFlow).
+template <class Given, class D, class S>
+concept ConditionOf = requires(const D& density, const Tensor<S>& x, const Tensor<Given>& y, Rng& rng) {
+  { density.log_prob(x, y) } -> std::convertible_to<Tensor<S>>;
+  { density.sample(y, rng) } -> std::convertible_to<Tensor<S>>;
+};
+
 /// How a density is asked about whole numbers.
 struct DequantizedOptions {
   Index levels = 0;     ///< numbers are 0 .. levels - 1; 0 for counts without a limit
@@ -79,6 +87,9 @@ struct DequantizedOptions {
 ///     Dequantized model(flow, VariationalNoise(conditional_real_nvp({.features = d}, d, rng), ScaleLevels{256}),
 ///                       {.levels = 256});
 ///     fit(model, pixels, mle, {.epochs = 20}, rng);
+///
+/// Of a density p(x | y) of something given, labels Tensor<Index> [n] or contexts [n, c], it makes a conditional model:
+/// each question takes y after x, and the noise does not see it.
 template <class Model, class Noise = UniformNoise>
 class Dequantized {
  public:
@@ -98,26 +109,38 @@ class Dequantized {
   /// A lower bound of log P(x) with k draws of the noise, in nats: x [n, d] of whole numbers -> [n]. It rises with k
   /// (Burda et al. 2016). Throws ValueError for numbers that are not whole or not below `levels`, ShapeError.
   Tensor<S> bound(const Tensor<S>& x, Index k, Rng& rng) const {
-    check(x);
-    if (k < 1) fail<ValueError>("Dequantized::bound: got ", k, " particles, expected at least 1");
-    if (k == 1) return log_ratio(x, rng);
-    const Index n = x.size(0), d = x.size(1);
-    const Tensor<S> repeated = reshape(expand(unsqueeze(x, 0), {k, n, d}), {k * n, d});
-    return logsumexp(reshape(log_ratio(repeated, rng), {k, n}), 0) - std::log(static_cast<double>(k));
+    return bound_by([this](const Tensor<S>& y) { return density_.log_prob(y); }, x, k, rng);
+  }
+  /// The same of log P(x | given): one row of `given` for each x.
+  template <ConditionOf<Model, S> Given>
+  Tensor<S> bound(const Tensor<S>& x, const Tensor<Given>& given, Index k, Rng& rng) const {
+    if (x.rank() != 2 || given.rank() == 0 || given.size(0) != x.size(0))
+      fail<ShapeError>("Dequantized: x of shape ", x.shape(), " given something of shape ", given.shape(),
+                       ", expected [n, d], and [n] labels or [n, c]");
+    return bound_by([&](const Tensor<S>& y) { return density_.log_prob(y, repeated(given, k)); }, x, k, rng);
   }
   /// The bound with one draw, for `mle`.
   Tensor<S> log_prob(const Tensor<S>& x, Rng& rng) const { return bound(x, 1, rng); }
+  template <ConditionOf<Model, S> Given>
+  Tensor<S> log_prob(const Tensor<S>& x, const Tensor<Given>& given, Rng& rng) const {
+    return bound(x, given, 1, rng);
+  }
   /// The bound with `.particles` draws.
   LogLikelihood<S> log_likelihood(const Tensor<S>& x, Rng& rng) const {
     const NoGradient guard;
     return {bound(x, options_.particles, rng), LikelihoodKind::lower_bound};
   }
+  template <ConditionOf<Model, S> Given>
+  LogLikelihood<S> log_likelihood(const Tensor<S>& x, const Tensor<Given>& given, Rng& rng) const {
+    const NoGradient guard;
+    return {bound(x, given, options_.particles, rng), LikelihoodKind::lower_bound};
+  }
   /// n draws of whole numbers, [n, d]: those of the density rounded down, into 0 .. levels - 1.
-  Tensor<S> sample(Index n, Rng& rng) const {
-    const Tensor<S> y = density_.sample(n, rng);
-    const S most = options_.levels > 0 ? static_cast<S>(options_.levels - 1) : std::numeric_limits<S>::max();
-    return Tensor<S>::generate(y.shape(),
-                               [&](Index i) { return std::min(std::max(std::floor(y.data()[i]), S(0)), most); });
+  Tensor<S> sample(Index n, Rng& rng) const { return whole(density_.sample(n, rng)); }
+  /// One draw for each row of `given`.
+  template <ConditionOf<Model, S> Given>
+  Tensor<S> sample(const Tensor<Given>& given, Rng& rng) const {
+    return whole(density_.sample(given, rng));
   }
   /// Starts the density from a batch of whole numbers with uniform noise.
   void initialize(const Tensor<S>& batch, Rng& rng) {
@@ -130,11 +153,26 @@ class Dequantized {
   }
 
  private:
-  // log p(x + u) - log q(u | x) for one u for each row.
-  Tensor<S> log_ratio(const Tensor<S>& x, Rng& rng) const {
-    const Draws<S> u = noise_(x, rng);
+  template <class LogDensity>
+  Tensor<S> bound_by(const LogDensity& log_density, const Tensor<S>& x, Index k, Rng& rng) const {
+    check(x);
+    if (k < 1) fail<ValueError>("Dequantized::bound: got ", k, " particles, expected at least 1");
+    const Tensor<S> rows = repeated(x, k);
+    const Draws<S> u = noise_(rows, rng);
     // Rounding must not put x + u into the next cell.
-    return density_.log_prob(minimum(x + u.value, (x + 1) * detail::below_one<S>)) - u.log_prob;
+    const Tensor<S> y = minimum(rows + u.value, (rows + 1) * detail::below_one<S>), ratio = log_density(y) - u.log_prob;
+    return k == 1 ? ratio : logsumexp(reshape(ratio, {k, x.size(0)}), 0) - std::log(static_cast<double>(k));
+  }
+  // All rows k times, one copy after the other.
+  template <class T>
+  static Tensor<T> repeated(const Tensor<T>& rows, Index k) {
+    if (k == 1) return rows;
+    return reshape(expand(unsqueeze(rows, 0), rows.shape().inserted(0, k)), rows.shape().with(0, k * rows.size(0)));
+  }
+  Tensor<S> whole(const Tensor<S>& y) const {
+    const S most = options_.levels > 0 ? static_cast<S>(options_.levels - 1) : std::numeric_limits<S>::max();
+    return Tensor<S>::generate(y.shape(),
+                               [&](Index i) { return std::min(std::max(std::floor(y.data()[i]), S(0)), most); });
   }
   void check(const Tensor<S>& x) const {
     if (x.rank() != 2) fail<ShapeError>("Dequantized: x of shape ", x.shape(), ", expected [n, d]");

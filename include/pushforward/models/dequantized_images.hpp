@@ -35,11 +35,15 @@ struct PixelDensity {
   double levels;
 
   /// log p(x) in nats: x [n, c h w] -> [n].
-  Tensor<S> log_prob(const Tensor<S>& x) const {
-    return images.log_prob(centered(x)) - static_cast<double>(image.size()) * std::log(levels);
+  Tensor<S> log_prob(const Tensor<S>& x) const { return images.log_prob(centered(x)) - change_of_scale(); }
+  template <ConditionOf<Model, S> Given>
+  Tensor<S> log_prob(const Tensor<S>& x, const Tensor<Given>& given) const {
+    return images.log_prob(centered(x), given) - change_of_scale();
   }
-  Tensor<S> sample(Index n, Rng& rng) const {
-    return reshape((images.sample(n, rng) + 0.5) * levels, Shape{n, image.size()});
+  Tensor<S> sample(Index n, Rng& rng) const { return flat(images.sample(n, rng)); }
+  template <ConditionOf<Model, S> Given>
+  Tensor<S> sample(const Tensor<Given>& given, Rng& rng) const {
+    return flat(images.sample(given, rng));
   }
   void initialize(const Tensor<S>& batch) {
     if constexpr (requires { images.initialize(batch); }) images.initialize(centered(batch));
@@ -48,7 +52,21 @@ struct PixelDensity {
 
  private:
   Tensor<S> centered(const Tensor<S>& x) const { return reshape(x * (1 / levels) - 0.5, image.inserted(0, x.size(0))); }
+  Tensor<S> flat(const Tensor<S>& y) const { return reshape((y + 0.5) * levels, Shape{y.size(0), image.size()}); }
+  double change_of_scale() const { return static_cast<double>(image.size()) * std::log(levels); }
 };
+
+// Throws ShapeError if a part (a flow on images, noise) says that it is one of images of another shape.
+template <class Part>
+void check_image_shape(const char* what, const Part& part, const Shape& image) {
+  if constexpr (requires { Shape(part.image_shape()); }) {
+    if (!(Shape(part.image_shape()) == image))
+      fail<ShapeError>("DequantizedImages: ", what, " is one of images of shape ", part.image_shape(),
+                       ", but the images have ", image, " with their border");
+  } else if constexpr (requires { Shape(part.bijector().image_shape()); }) {
+    check_image_shape(what, part.bijector(), image);
+  }
+}
 
 }  // namespace detail
 
@@ -70,7 +88,15 @@ struct DequantizedImagesOptions {
 ///     DequantizedImages model(glow({.height = 28, .width = 28}, rng), {1, 28, 28});
 ///     fit(model, pixels, mle, {.epochs = 10}, rng);                     // pixels [n, 1, 28, 28]
 ///
-/// Throws ValueError for numbers that are not whole or not below `levels`, ShapeError for other images.
+/// Of a density of images given labels or contexts it makes a conditional model, as Dequantized does:
+///
+///     auto classes = LabelledNormal<>(10, 784, rng, 0.1);
+///     DequantizedImages model(glow({.height = 28, .width = 28}, classes, rng), {1, 28, 28});
+///     fit(model, std::tuple(pixels, labels), mle, {.epochs = 10}, rng);
+///     model.sample(Tensor<Index>::full({9}, 3), rng);                   // nine threes
+///
+/// Throws ValueError for numbers that are not whole or not below `levels`, ShapeError for other images, also than those
+/// of a flow or noise that knows its own.
 template <class Model, class Noise = UniformNoise>
 class DequantizedImages {
  public:
@@ -83,19 +109,40 @@ class DequantizedImages {
         border_(options.border),
         flat_(detail::PixelDensity<Model>{std::move(density), bordered(image, options),
                                           static_cast<double>(options.levels)},
-              std::move(noise), {.levels = options.levels, .particles = options.particles}) {}
+              std::move(noise), {.levels = options.levels, .particles = options.particles}) {
+    detail::check_image_shape("the density", this->density(), flat_.density().image);
+    detail::check_image_shape("the noise", this->noise(), flat_.density().image);
+  }
 
   const Model& density() const { return flat_.density().images; }
   const Noise& noise() const { return flat_.noise(); }
 
   /// A lower bound of log P(x) with k draws of the noise, in nats: x [n, c, h, w] -> [n].
   Tensor<S> bound(const Tensor<S>& x, Index k, Rng& rng) const { return flat_.bound(rows(x), k, rng); }
+  /// The same of log P(x | given): labels Tensor<Index> [n], or contexts [n, c].
+  template <ConditionOf<Model, S> Given>
+  Tensor<S> bound(const Tensor<S>& x, const Tensor<Given>& given, Index k, Rng& rng) const {
+    return flat_.bound(rows(x), given, k, rng);
+  }
   /// The bound with one draw, for `mle`.
   Tensor<S> log_prob(const Tensor<S>& x, Rng& rng) const { return flat_.log_prob(rows(x), rng); }
+  template <ConditionOf<Model, S> Given>
+  Tensor<S> log_prob(const Tensor<S>& x, const Tensor<Given>& given, Rng& rng) const {
+    return flat_.log_prob(rows(x), given, rng);
+  }
   /// The bound with `.particles` draws.
   LogLikelihood<S> log_likelihood(const Tensor<S>& x, Rng& rng) const { return flat_.log_likelihood(rows(x), rng); }
+  template <ConditionOf<Model, S> Given>
+  LogLikelihood<S> log_likelihood(const Tensor<S>& x, const Tensor<Given>& given, Rng& rng) const {
+    return flat_.log_likelihood(rows(x), given, rng);
+  }
   /// n images of whole numbers, [n, c, h, w], with the border cut off.
   Tensor<S> sample(Index n, Rng& rng) const { return images(flat_.sample(n, rng)); }
+  /// One image for each of what is given.
+  template <ConditionOf<Model, S> Given>
+  Tensor<S> sample(const Tensor<Given>& given, Rng& rng) const {
+    return images(flat_.sample(given, rng));
+  }
   /// What images [n, c, H, W] of the density, with border, look like in whole numbers: [n, c, h, w].
   Tensor<S> quantized(const Tensor<S>& y) const {
     const auto levels = static_cast<S>(flat_.density().levels);
@@ -166,6 +213,9 @@ class ImageNoise {
     const Index channels = 4 * options.channels, half = channels / 2;
     for (Index i = 0; i < options.steps; ++i) nets_.emplace_back(half + channels, options.hidden, 2 * half, rng);
   }
+
+  /// [c, h, w].
+  const Shape& image_shape() const { return image_; }
 
   /// One draw for each row of x [n, c h w], differentiable, with its log-density in nats: {[n, c h w], [n]}.
   Draws<S> operator()(const Tensor<S>& x, Rng& rng) const {

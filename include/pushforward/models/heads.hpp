@@ -3,6 +3,7 @@
 
 #include <pushforward/distributions/bernoulli.hpp>
 #include <pushforward/distributions/normal.hpp>
+#include <pushforward/nn/layer.hpp>
 #include <pushforward/nn/module.hpp>
 #include <pushforward/ops/math.hpp>
 #include <pushforward/ops/shape_ops.hpp>
@@ -41,6 +42,10 @@ struct BernoulliHead {
   explicit BernoulliHead(Net network) : net(std::move(network)) {}
 
   Bernoulli<Scalar> operator()(const Tensor<Scalar>& x) const { return Bernoulli<Scalar>(net(x)); }
+  /// The same with a generator for the network's dropout, if it has any.
+  Bernoulli<Scalar> operator()(const Tensor<Scalar>& x, Rng& rng) const {
+    return Bernoulli<Scalar>(detail::call_layer(net, x, rng));
+  }
 
   static void members(auto& self, auto&& visit) { visit("net", self.net); }
 };

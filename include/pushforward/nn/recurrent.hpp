@@ -113,15 +113,23 @@ struct LSTM : detail::RecurrentLayer<detail::LstmCell, S> {
   }
   /// From a state: the outputs, and the state after the last of them.
   RecurrentResult<S, LSTMState<S>> run(const Tensor<S>& x, const LSTMState<S>& state) const {
-    const Tensor<S> all = this->states(x, concat({state.hidden, state.cell}, -1));
+    const Tensor<S> all = this->states(x, whole(x, state));
     return {slice(all, -1, 0, this->units()), parts(select(all, 1, -1))};
   }
   /// The state after x [n, inputs]; the same bits as in a whole sequence.
   LSTMState<S> step(const Tensor<S>& x, const LSTMState<S>& state) const {
-    return parts(this->one_step(x, concat({state.hidden, state.cell}, -1)));
+    return parts(this->one_step(x, whole(x, state)));
   }
 
  private:
+  // Both halves [n, 2 units].
+  Tensor<S> whole(const Tensor<S>& x, const LSTMState<S>& state) const {
+    const Shape expected{x.rank() > 0 ? x.size(0) : 0, this->units()};
+    if (!(state.hidden.shape() == expected && state.cell.shape() == expected))
+      fail<ShapeError>("LSTM: got a hidden state of shape ", state.hidden.shape(), " and a cell of shape ",
+                       state.cell.shape(), ", expected ", expected, " each for input ", x.shape());
+    return concat({state.hidden, state.cell}, -1);
+  }
   static LSTMState<S> parts(const Tensor<S>& both) {
     const auto half = split<2>(both, -1);
     return {half[0], half[1]};
