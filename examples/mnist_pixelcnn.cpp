@@ -49,9 +49,13 @@ void mnist_pixelcnn(const examples::Arguments& arguments) {
   pf::Rng rng(arguments.seed);
   const Images images = load_images(arguments, rng);
   const pf::Index features = arguments.quick ? 12 : arguments.number("--features");
-  auto model = pf::gated_pixel_cnn_bernoulli(
-      {.height = 28, .width = 28, .features = features, .layers = arguments.quick ? 3 : arguments.number("--layers")},
-      rng);
+  auto model = pf::gated_pixel_cnn_bernoulli({.height = 28,
+                                              .width = 28,
+                                              .features = features,
+                                              .layers = arguments.quick ? 3 : arguments.number("--layers"),
+                                              .first_kernel = 15,      // strokes are long
+                                              .location_bias = true},  // digits are centered
+                                             rng);
   std::printf("a gated PixelCNN with %lld parameters on %lld images (%s)\n",
               static_cast<long long>(pf::count_parameters(model)), static_cast<long long>(images.train.size(0)),
               arguments.data ? "MNIST" : "drawn digits; for MNIST give its folder with --data");

@@ -4,6 +4,7 @@
 #include <pushforward/models/annealed_importance.hpp>
 #include <pushforward/models/autoregressive.hpp>
 #include <pushforward/models/autoregressive/arranged_mlp.hpp>
+#include <pushforward/models/autoregressive/bottom_pixel_cnn.hpp>
 #include <pushforward/models/autoregressive/discretized_logistic_conditional.hpp>
 #include <pushforward/models/autoregressive/full_completion.hpp>
 #include <pushforward/models/autoregressive/fvsbn.hpp>

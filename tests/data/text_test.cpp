@@ -1,3 +1,8 @@
+#include <cmath>
+#include <limits>
+#include <tuple>
+#include <vector>
+
 #include <pushforward/data/quantize.hpp>
 #include <pushforward/data/text.hpp>
 
@@ -19,6 +24,16 @@ struct FirstNumber {
   Tensor<double> operator()(const Model&, const Tensor<Index>& x, const pf::ExampleMean& over = {}) const {
     return over(
         Tensor<double>::generate({x.size(0)}, [&](Index i) { return static_cast<double>(x.data()[i * x.size(1)]); }));
+  }
+};
+
+// The same of what each label is times the first number.
+struct Labelled {
+  template <class Model>
+  Tensor<double> operator()(const Model&, const Tensor<Index>& x, const Tensor<Index>& labels,
+                            const pf::ExampleMean& over = {}) const {
+    return over(Tensor<double>::generate(
+        {x.size(0)}, [&](Index i) { return static_cast<double>(x.data()[i * x.size(1)] * labels.data()[i]); }));
   }
 };
 
@@ -58,6 +73,9 @@ TEST_CASE("a vocabulary of bytes takes everything as it is") {
   const std::string text("\xFF\x00z\xC3", 4);
   CHECK(bytes.encode(text).to_vector() == std::vector<Index>{255, 0, 122, 195});
   CHECK(bytes.decode(bytes.encode(text)) == text);
+  const Vocabulary again(bytes.symbols());
+  CHECK(again.of_bytes());
+  CHECK(again.encode(text).to_vector() == bytes.encode(text).to_vector());
   CHECK(bytes.symbols().size() == 256);
 }
 
@@ -111,7 +129,7 @@ TEST_CASE("windows are cut from a sequence as far as they fit") {
   const auto [first, last] = pf::data::split_sequence(tokens, 0.25);
   CHECK(first.size() == 8);
   CHECK(last.to_vector() == std::vector<Index>{8, 9});
-  for (const double fraction : {0.0, 1.0, -0.5, 0.05})
+  for (const double fraction : {0.0, 1.0, -0.5, 0.05, std::nan(""), 1e300, -std::numeric_limits<double>::infinity()})
     CHECK_THROWS_AS(pf::data::split_sequence(tokens, fraction), pf::ValueError);
   CHECK_THROWS_AS(pf::data::split_sequence(Tensor<Index>::zeros({2, 3}), 0.5), pf::ShapeError);
 }
@@ -137,6 +155,72 @@ TEST_CASE("random crops show every window of a sequence equally often") {
   CHECK(rng.state() == before);
   CHECK_THROWS_AS(objective(0, Tensor<Index>::zeros({2, t - 1}), rng), pf::ShapeError);
   CHECK_THROWS_AS(pf::data::random_crops(FirstNumber{}, 0), pf::ValueError);
+}
+
+TEST_CASE("random crops keep labels with their rows, and cut what lies beside them at the same places") {
+  pf::Rng rng(2), a(3), b(3);
+  constexpr Index n = 50, w = 9, t = 4;
+  const Tensor<Index> rows = Tensor<Index>::generate({n, w}, [](Index i) { return i; });
+  const Tensor<Index> labels = Tensor<Index>::arange(0, n);
+  const auto [crops, same] = pf::data::random_crops(rows, labels, t, rng);
+  CHECK(crops.shape() == Shape{n, t});
+  CHECK(same.to_vector() == labels.to_vector());
+  std::vector<Index> begins(w, 0);
+  for (Index row = 0; row < n; ++row) {
+    const Index begin = crops(row, 0) - row * w;
+    REQUIRE((0 <= begin && begin <= w - t));
+    ++begins[static_cast<std::size_t>(begin)];
+    for (Index i = 1; i < t; ++i) CHECK(crops(row, i) == crops(row, 0) + i);
+  }
+  for (Index begin = 0; begin <= w - t; ++begin) CHECK(begins[static_cast<std::size_t>(begin)] > 0);
+  CHECK(pf::data::random_crops(rows, t, a).to_vector() ==
+        std::get<0>(pf::data::random_crops(rows, labels, t, b)).to_vector());
+
+  const auto [inputs, targets] = pf::data::random_crops(rows, Tensor<Index>(rows + 1000), t, rng);
+  CHECK(targets.to_vector() == Tensor<Index>(inputs + 1000).to_vector());
+  const Tensor<double> beside =  // [n, 2, w]: the row's numbers, and minus them
+      Tensor<double>::generate({n, 2, w}, [](Index i) {
+        const Index row = i / (2 * w), sign = i / w % 2 == 0 ? 1 : -1;
+        return static_cast<double>(sign * (row * w + i % w));
+      });
+  const auto [some, along] = pf::data::random_crops(rows, beside, t, rng);
+  CHECK(along.shape() == Shape{n, 2, t});
+  for (Index row = 0; row < n; ++row)
+    for (Index i = 0; i < t; ++i) {
+      CHECK(along(row, 0, i) == static_cast<double>(some(row, i)));
+      CHECK(along(row, 1, i) == -static_cast<double>(some(row, i)));
+    }
+  const Tensor<double> of_rows = Tensor<double>::zeros({n, w});  // one condition of w numbers for each row
+  CHECK(std::get<1>(pf::data::random_crops(rows, of_rows, t, rng)).shape() == Shape{n, w});
+
+  CHECK_THROWS_AS(pf::data::random_crops(rows, 0, rng), pf::ValueError);
+  CHECK_THROWS_AS(pf::data::random_crops(rows, w + 1, rng), pf::ShapeError);
+  CHECK_THROWS_AS(pf::data::random_crops(rows, Tensor<Index>::zeros({n + 1}), t, rng), pf::ShapeError);
+  CHECK_THROWS_AS(pf::data::random_crops(rows, Tensor<Index>::zeros({n, w - 1}), t, rng), pf::ShapeError);
+  CHECK_THROWS_AS(pf::data::random_crops(rows, Tensor<double>::zeros({n, 2, t}), t, rng), pf::ShapeError);
+}
+
+TEST_CASE("an objective of random crops takes labels, weights, and randomness of its own") {
+  pf::Rng rng(4), same(4);
+  const Tensor<Index> rows = Tensor<Index>::generate({6, 5}, [](Index i) { return i; });
+  const Tensor<Index> labels{3, 1, 4, 1, 5, 9};
+  const auto objective = pf::data::random_crops(Labelled{}, 2);
+  const auto crops = pf::data::random_crops(rows, 2, same);
+  CHECK(objective(0, rows, labels, rng).item() == Labelled{}(0, crops, labels).item());
+  const Tensor<double> weights{1, 2, 0, 1, 0, 3};
+  const int model = 0;
+  const double weighted = pf::weighted(objective)(model, rows, labels, weights, rng).item();
+  const Tensor<Index> kept{0, 1, 3, 5};
+  const auto kept_crops = pf::data::random_crops(pf::index_select(rows, 0, kept), 2, same);
+  CHECK(weighted ==
+        Labelled{}(0, kept_crops, Tensor<Index>{3, 1, 1, 9}, pf::ExampleMean(Tensor<double>{1, 2, 1, 3})).item());
+  const auto noisy = pf::data::random_crops([](const auto&, const Tensor<Index>& x, const Tensor<Index>& y,
+                                               pf::Rng& random) { return Labelled{}(0, x, y) + random.uniform(); },
+                                            2);
+  const auto more = pf::data::random_crops(rows, 2, same);
+  const double noise = same.uniform();
+  CHECK(noisy(0, rows, labels, rng).item() == Labelled{}(0, more, labels).item() + noise);
+  CHECK(rng.state() == same.state());
 }
 
 TEST_CASE("quantize takes the nearest level") {

@@ -31,6 +31,8 @@ struct Wrong {
   pf::Tensor<> sample(Index, pf::Rng&) const { return made; }
 };
 
+const pf::SlicedWassersteinOptions few{.projections = 2};  // where the distance is of no interest
+
 std::string read(const std::string& path) {
   std::ifstream file(path);
   std::ostringstream text;
@@ -44,7 +46,8 @@ TEST_CASE("the likelihood of a normal has its closed form, its standard error an
   pf::Rng rng(0);
   const pf::Normal<> truth = normal(0, 1), model = normal(0.5, 1);
   const pf::Tensor<> x = truth.sample(20'000, rng);
-  const Evaluation e = pf::evaluate(model, x, {.name = "shifted", .true_logs = truth.log_prob(x)}, rng);
+  const Evaluation e = pf::evaluate(
+      model, x, {.name = "shifted", .true_logs = truth.log_prob(x), .draws = 100, .mmd_rows = 100, .sliced = few}, rng);
   REQUIRE(e.kind.has_value());
   CHECK(*e.kind == pf::LikelihoodKind::exact);
   CHECK(e.name == "shifted");
@@ -61,8 +64,9 @@ TEST_CASE("the likelihood of a normal has its closed form, its standard error an
 
 TEST_CASE("distances are measured against those of real data") {
   pf::Rng rng(0);
-  const pf::Tensor<> x = normal(0, 1).sample(8'000, rng);
-  const Evaluation same = pf::evaluate(normal(0, 1), x, rng), far = pf::evaluate(normal(2, 1), x, rng);
+  const pf::Tensor<> x = normal(0, 1).sample(4'000, rng);
+  const pf::EvaluateOptions<> how{.draws = 2'000, .mmd_rows = 1'000, .sliced = {.projections = 64}};
+  const Evaluation same = pf::evaluate(normal(0, 1), x, how, rng), far = pf::evaluate(normal(2, 1), x, how, rng);
   CHECK(same.sliced_wasserstein_ratio() == Catch::Approx(1).margin(0.7));
   CHECK(far.sliced_wasserstein == Catch::Approx(2).margin(0.2));  // |shift| / sqrt(2) with |shift| = 2 sqrt(2)
   CHECK(far.sliced_wasserstein_ratio() > 20);
@@ -77,8 +81,9 @@ TEST_CASE("the same generator gives the same figures, and real data the same for
     return normal(0, 1).sample(2'000, rng);
   }();
   pf::Rng a(1), b(1), c(1);
-  const Evaluation first = pf::evaluate(normal(0, 1), x, a), second = pf::evaluate(normal(0, 1), x, b),
-                   other = pf::evaluate(Sampler{1}, x, c);
+  const pf::EvaluateOptions<> how{.draws = 500, .mmd_rows = 200, .sliced = {.projections = 32}};
+  const Evaluation first = pf::evaluate(normal(0, 1), x, how, a), second = pf::evaluate(normal(0, 1), x, how, b),
+                   other = pf::evaluate(Sampler{1}, x, how, c);
   CHECK(first.sliced_wasserstein == second.sliced_wasserstein);
   CHECK(first.mmd == second.mmd);
   CHECK(first.real_sliced_wasserstein == other.real_sliced_wasserstein);
@@ -88,8 +93,9 @@ TEST_CASE("the same generator gives the same figures, and real data the same for
 
 TEST_CASE("a reference takes the place of half of the held-out data") {
   pf::Rng rng(0);
-  const pf::Tensor<> x = normal(0, 1).sample(2'000, rng);
-  const Evaluation e = pf::evaluate(Sampler{}, x, {.reference = normal(3, 1).sample(2'000, rng)}, rng);
+  const pf::Tensor<> x = normal(0, 1).sample(1'000, rng);
+  const Evaluation e =
+      pf::evaluate(Sampler{}, x, {.reference = normal(3, 1).sample(1'000, rng), .draws = 1'000, .mmd_rows = 100}, rng);
   CHECK(e.real_sliced_wasserstein == Catch::Approx(3).margin(0.3));
   CHECK(e.sliced_wasserstein < 0.3);
 }
@@ -97,13 +103,16 @@ TEST_CASE("a reference takes the place of half of the held-out data") {
 TEST_CASE("a model without a likelihood has none, and only some rows are scored if asked") {
   pf::Rng rng(0);
   const pf::Tensor<> x = normal(0, 1).sample(1'000, rng);
-  const Evaluation none = pf::evaluate(Sampler{}, x, rng);
+  const Evaluation none = pf::evaluate(Sampler{}, x, {.draws = 500, .mmd_rows = 50, .sliced = few}, rng);
   CHECK_FALSE(none.kind.has_value());
   CHECK(std::isnan(none.log_likelihood));
   CHECK(std::isnan(none.gap));
 
   const pf::Normal<> model = normal(0, 1);
-  const Evaluation some = pf::evaluate(model, x, {.true_logs = model.log_prob(x), .scored = 10, .batch_size = 3}, rng);
+  const Evaluation some = pf::evaluate(
+      model, x,
+      {.true_logs = model.log_prob(x), .draws = 500, .scored = 10, .batch_size = 3, .mmd_rows = 50, .sliced = few},
+      rng);
   CHECK(some.log_likelihood == Catch::Approx(model.log_prob(pf::slice(x, 0, 0, 10)).mean()).epsilon(1e-6));
   CHECK(some.true_log_likelihood == Catch::Approx(some.log_likelihood).epsilon(1e-6));
   CHECK(some.gap == Catch::Approx(0).margin(1e-9));
@@ -113,14 +122,16 @@ TEST_CASE("covered modes are counted where they are known") {
   pf::Rng rng(0);
   const pf::data::EightGaussians ring;
   const Evaluation all =
-      pf::evaluate(ring, ring.sample(1'000, rng), {.modes = ring.centers(), .radius = 0.9, .draws = 2'000}, rng);
+      pf::evaluate(ring, ring.sample(1'000, rng),
+                   {.modes = ring.centers(), .radius = 0.9, .draws = 2'000, .mmd_rows = 50, .sliced = few}, rng);
   REQUIRE(all.coverage.has_value());
   CHECK(all.modes == 8);
   CHECK(all.coverage->covered == 8);
   CHECK(all.coverage->near > 0.98);
   const Wrong one{pf::Tensor<>::zeros({2'000, 2}) + pf::Tensor<>{3, 0}};
   const Evaluation single =
-      pf::evaluate(one, ring.sample(1'000, rng), {.modes = ring.centers(), .radius = 0.9, .draws = 2'000}, rng);
+      pf::evaluate(one, ring.sample(1'000, rng),
+                   {.modes = ring.centers(), .radius = 0.9, .draws = 2'000, .mmd_rows = 50, .sliced = few}, rng);
   CHECK(single.coverage->covered == 1);
   CHECK(pf::table({all, single}).find("8/8") != std::string::npos);
   CHECK(pf::table({all, single}).find("1/8") != std::string::npos);

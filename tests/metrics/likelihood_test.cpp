@@ -2,6 +2,8 @@
 #include <cmath>
 
 #include <pushforward/metrics/likelihood.hpp>
+#include <pushforward/models/autoregressive/gpt.hpp>
+#include <pushforward/models/concepts.hpp>
 #include <pushforward/ops/reductions.hpp>
 
 #include "support/catch.hpp"
@@ -33,6 +35,55 @@ TEST_CASE("the negative log-likelihood is the mean over examples, whatever the b
   CHECK(model.calls == 12);
   CHECK(pf::negative_log_likelihood([&](const pf::Tensor<>& batch) { return model.log_prob(batch); }, x) ==
         Catch::Approx(expected).epsilon(1e-6));
+}
+
+TEST_CASE("tokens are scored as numbers are, and labels go with their rows") {
+  pf::Rng rng(2);
+  const pf::GptOptions options{.vocabulary = 3, .context = 4, .features = 4, .layers = 1, .heads = 2};
+  pf::GptOptions of_classes = options;
+  of_classes.classes = 2;
+  const pf::Gpt<double> plain(options, rng), labelled(of_classes, rng);
+  const auto tokens = pf::Tensor<Index>::generate({7, 4}, [](Index i) { return (i * i + i / 3) % 3; });
+  const pf::Tensor<Index> labels{0, 1, 1, 0, 1, 0, 0};
+  // By the definition, from logits.
+  const auto nats = [&](const pf::Tensor<double>& logits) {
+    double total = 0;
+    for (Index row = 0; row < 7; ++row)
+      for (Index place = 0; place < 4; ++place) {
+        double sum = 0;
+        for (Index k = 0; k < 3; ++k) sum += std::exp(logits(row, place, k));
+        total -= logits(row, place, tokens(row, place)) - std::log(sum);
+      }
+    return total / 7;
+  };
+  const double expected = nats(plain.logits(tokens)), given = nats(labelled.logits(tokens, labels));
+  for (const Index size : {1, 3, 7, 100}) {
+    CHECK(pf::negative_log_likelihood(plain, tokens, {.batch_size = size}) == Catch::Approx(expected));
+    CHECK(pf::negative_log_likelihood(labelled, tokens, labels, {.batch_size = size}) == Catch::Approx(given));
+  }
+  const auto function = [&](const pf::Tensor<Index>& x, const pf::Tensor<Index>& y) { return labelled.log_prob(x, y); };
+  CHECK(pf::negative_log_likelihood(function, tokens, labels) == Catch::Approx(given));
+  CHECK_THROWS_AS(pf::negative_log_likelihood(labelled, tokens, pf::slice(labels, 0, 0, 6)), pf::ShapeError);
+
+  const pf::LogLikelihood<double> scores = pf::log_likelihood(plain, tokens, rng);
+  CHECK(scores.kind == pf::LikelihoodKind::exact);
+  CHECK(-scores.value.mean() == Catch::Approx(expected));
+  CHECK(-pf::log_likelihood(labelled, tokens, labels, rng).value.mean() == Catch::Approx(given));
+}
+
+TEST_CASE("likelihoods of conditions are asked of bounds and estimates, too") {
+  struct Bound {
+    pf::LogLikelihood<> log_likelihood(const pf::Tensor<>& x, const pf::Tensor<>& y, pf::Rng& rng) const {
+      return {pf::sum(x * y, -1) + rng.uniform(), pf::LikelihoodKind::lower_bound};
+    }
+  };
+  pf::Rng rng(3), same(3);
+  const pf::Tensor<> x({2, 2}, {1, 2, 3, 4}), y({2, 2}, {1, 0, 0, 1});
+  const pf::LogLikelihood<> scores = pf::log_likelihood(Bound{}, x, y, rng);
+  const double added = same.uniform();
+  CHECK(scores.kind == pf::LikelihoodKind::lower_bound);
+  CHECK(scores.value(0) == Catch::Approx(1 + added));
+  CHECK(scores.value(1) == Catch::Approx(4 + added));
 }
 
 TEST_CASE("a likelihood records no graph") {

@@ -98,7 +98,7 @@ TEST_CASE("the density of a mixture integrates to one on a grid") {
     // Few and tame weights: a grid must reach the widest component and resolve the narrowest.
     auto model = pf::made_gaussian_mixture<double>(
         {.features = 2, .components = 3, .hidden = {12}, .activation = pf::Activation::tanh, .order = order}, rng);
-    constexpr Index n = 600;
+    constexpr Index n = 300;
     constexpr double reach = 15, step = 2 * reach / n;
     const Tensor<double> x = Tensor<double>::generate({n * n, 2}, [](Index i) {
       return -reach + (static_cast<double>(i % 2 == 0 ? i / 2 / n : i / 2 % n) + 0.5) * step;
@@ -280,17 +280,15 @@ TEST_CASE("a model takes conditionals of a user's own") {
 TEST_CASE("no finite input makes an autoregressive density NaN, and what comes out of a sampler is finite") {
   pf::Rng rng(10);
   auto real = pf::made_gaussian_mixture({.features = 2, .components = 4}, rng);
-  auto bits = pf::made_bernoulli({.features = 2}, rng);
   for (int round = 0; round < 2; ++round) {
     for (const float size : {1e4f, 1e10f, 1e30f, 3e38f}) {
       const Tensor<> x{{4, 2}, {size, 0.0f, 0.0f, size, -size, size, size, size}};
       for (float value : real.log_prob(x)) CHECK(std::isfinite(value));
-      for (float value : bits.log_prob(x)) CHECK(std::isfinite(value));
       for (const auto& g : pf::gradient(pf::mle(real, x), real))
         for (float value : g) REQUIRE_FALSE(std::isnan(value));
     }
     for (float value : real.sample(100, rng)) REQUIRE(std::isfinite(value));
-    support::stir<double>(real, 2, 0.3, rng), support::stir<double>(bits, 2, 0.3, rng);
+    support::stir<double>(real, 2, 0.3, rng);
   }
 }
 
@@ -317,4 +315,56 @@ TEST_CASE("autoregressive models refuse what does not fit") {
   CHECK_THROWS_AS(model.sample(-1, rng), pf::ValueError);
   using Model = pf::Made<pf::BernoulliConditional>;
   CHECK_THROWS_AS(Model(pf::MaskedMlp<>({.features = 3, .outputs = 2}, rng)), pf::ValueError);
+}
+
+TEST_CASE("a density over binary numbers refuses others, but for shares between 0 and 1") {
+  pf::Rng rng(15);
+  auto model = pf::made_bernoulli<double>({.features = 40}, rng);
+  const Tensor<double> shares = pf::uniform<double>({3, 40}, rng);
+  CHECK(std::isfinite(model.log_prob(shares).sum()));
+  for (const double bad :
+       {-1e-9, 1 + 1e-9, 255.0, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()})
+    for (const Index place : {0, 17, 40, 112, 119}) {  // in the blocks of sixteen, and behind them
+      const auto x = Tensor<double>::generate({3, 40}, [&](Index i) { return i == place ? bad : shares.data()[i]; });
+      CHECK_THROWS_AS(model.log_prob(x), pf::ValueError);
+      CHECK_THROWS_WITH(model.log_prob(x), Catch::Matchers::ContainsSubstring("element " + std::to_string(place)));
+    }
+  const Tensor<double> grey = shares * 255;
+  CHECK_THROWS_AS(model.initialize(grey), pf::ValueError);
+  CHECK_THROWS_AS(pf::mle(model, grey), pf::ValueError);
+}
+
+TEST_CASE("completing refuses known numbers that a conditional cannot hold, and no others") {
+  pf::Rng rng(16);
+  const auto check = [&](const auto& model, std::vector<double> bad) {
+    for (const double value : bad) {
+      const Tensor<double> x({2, 3}, {0, 1, 0, 1, 0, value});
+      CHECK_THROWS_AS(model.complete(x, Tensor<double>::ones({3}), rng), pf::ValueError);
+      CHECK_THROWS_WITH(model.complete(x, Tensor<double>::ones({3}), rng),
+                        Catch::Matchers::ContainsSubstring("known element 5"));
+      CHECK_THROWS_AS(pf::full_completion(model, x, Tensor<double>::ones({3}), rng), pf::ValueError);
+      CHECK_NOTHROW(model.complete(x, Tensor<double>{1, 1, 0}, rng));
+    }
+    CHECK_NOTHROW(model.complete(Tensor<double>({2, 3}, {0, 1, 0, 1, 0, 1}), Tensor<double>::ones({3}), rng));
+  };
+  const double infinity = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  check(pf::made<double>(pf::CategoricalConditional(4), {.features = 3, .hidden = {8}}, rng),
+        {9, 4, -1, 0.5, infinity, nan});
+  check(pf::made_bernoulli<double>({.features = 3, .hidden = {8}}, rng), {9, -0.1, -infinity, nan});
+  check(pf::made_gaussian_mixture<double>({.features = 3, .hidden = {8}}, rng), {infinity, -infinity, nan});
+  check(pf::made<double>(Box{}, {.features = 3, .hidden = {8}}, rng), {infinity, nan});
+}
+
+TEST_CASE("whole passes for each element take any order of them, and refuse what is none") {
+  pf::Rng rng(17);
+  const auto model = binary(4, FeatureOrder::natural, rng);
+  const auto parameters = [&](const Tensor<double>& x) { return model.parameters(x); };
+  const Tensor<double> nothing = Tensor<double>::zeros({2, 4});
+  const auto complete = [&](std::vector<Index> order) {
+    return pf::full_completion(parameters, model.conditional(), nothing, nothing, rng, {}, std::move(order));
+  };
+  CHECK(complete({3, 1, 0, 2}).shape() == pf::Shape{2, 4});
+  for (const auto& order : std::vector<std::vector<Index>>{
+           {0, 1, 2}, {0, 1, 2, 3, 0}, {0, 1, 2, 4}, {0, 1, 2, -1}, {0, 1, 1, 3}, {Index{1} << 40, 1, 2, 3}})
+    CHECK_THROWS_AS(complete(order), pf::ValueError);
 }

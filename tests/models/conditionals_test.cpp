@@ -113,6 +113,27 @@ TEST_CASE("mixtures of normals follow the options") {
   CHECK(pf::mean(pf::square(hot - 2)).item() == Approx(0.04).margin(0.003));
 }
 
+TEST_CASE("a temperature takes mixtures of normals that lie apart to a power, and 0 finds their mode") {
+  pf::Rng rng(7);
+  const pf::GaussianMixtureConditional conditional({.components = 2, .min_std = 1e-6});
+  // The component with the larger weight is wide, the other one has the higher peak.
+  const double w = 0.6, v = 0.4, wide = 1, narrow = 0.5;
+  const Tensor<double> parameters{std::log(w), std::log(v), 100.0, -100.0, std::log(wide), std::log(narrow)};
+  for (const double t : {0.5, 0.8, 2.0}) {
+    // The integrals of (w N)^(1 / t) over each component, w^(1 / t) std^(1 - 1 / t) up to a common factor.
+    const double a = std::pow(w, 1 / t) * std::pow(wide, 1 - 1 / t),
+                 b = std::pow(v, 1 / t) * std::pow(narrow, 1 - 1 / t);
+    const Tensor<double> x = drawn(conditional, parameters, {.temperature = t}, rng);
+    CHECK((x > 0).mean() == Approx(a / (a + b)).margin(0.018));  // 5 standard deviations of a share
+  }
+  for (const double cold : {0.0, 1e-310}) {
+    const Tensor<double> mode = drawn(conditional, parameters, {.temperature = cold}, rng);
+    CHECK(mode.min() == -100);
+    CHECK(mode.max() == -100);
+  }
+  CHECK((drawn(conditional, parameters, {.top_k = 1}, rng) > 0).mean() == 1);  // by the weights
+}
+
 TEST_CASE("a conditional that knows no options draws as it is, and refuses others") {
   pf::Rng rng(6);
   const Tensor<double> parameters({2, 1}, {3, 4});

@@ -32,6 +32,12 @@ TEST_CASE("a temperature divides logits, and the most likely classes are kept") 
   CHECK(pf::shaped_logits(logits, {.temperature = 0}).to_vector() == std::vector<double>{out, 0, out, out, out});
   CHECK(pf::shaped_logits(Tensor<double>{out, -1e300, -1e307}, {.temperature = 1e-10}).to_vector() ==
         std::vector<double>{out, 0, out});
+  // Temperatures whose inverse is infinite are near 0, too.
+  CHECK(pf::shaped_logits(Tensor<double>{1, 3, 2, out}, {.temperature = 1e-310}).to_vector() ==
+        std::vector<double>{out, 0, out, out});
+  pf::Rng rng(5);
+  CHECK(pf::draw(Tensor<>({2, 3}, {1, 3, 2, 0, -1, -2}), rng, {.temperature = 5e-324}).to_vector() ==
+        std::vector<Index>{1, 0});
 }
 
 TEST_CASE("top_p keeps the fewest classes that reach its share, after the temperature and top_k") {

@@ -1,12 +1,10 @@
-#include <pushforward/models/autoregressive/full_completion.hpp>
 #include <pushforward/models/autoregressive/gated_pixel_cnn.hpp>
 #include <pushforward/objectives/likelihood.hpp>
 #include <pushforward/testing/check_autoregressive.hpp>
 #include <pushforward/testing/check_gradients.hpp>
 #include <pushforward/testing/check_module.hpp>
 
-#include "support/catch.hpp"
-#include "support/models.hpp"
+#include "support/image_models.hpp"
 
 namespace pf = pushforward;
 using Catch::Approx;
@@ -16,23 +14,6 @@ using pf::Shape;
 using pf::Tensor;
 
 namespace {
-
-// Puts the number of threads back.
-struct Threads {
-  int before = pf::num_threads();
-  ~Threads() { pf::set_num_threads(before); }
-};
-
-template <class S>
-Tensor<S> coins(const Shape& shape, pf::Rng& rng) {
-  return pf::bernoulli(Tensor<S>::full(shape, S(0.5)), rng);
-}
-
-template <class S>
-Tensor<S> levels(const Shape& shape, Index count, pf::Rng& rng) {
-  const Tensor<S> u = pf::uniform<S>(shape, rng, 0, static_cast<double>(count));
-  return Tensor<S>::generate(shape, [&](Index i) { return std::floor(u.data()[i]); });
-}
 
 template <class S>
 auto binary(const GatedPixelCnnOptions& options, pf::Rng& rng) {
@@ -48,18 +29,6 @@ auto leveled(const GatedPixelCnnOptions& options, pf::Rng& rng) {
   return model;
 }
 
-// Every binary image of height x width, [2^(height width), 1, height, width].
-Tensor<double> all_binary(Index height, Index width) {
-  const Index d = height * width;
-  return Tensor<double>::generate({Index{1} << d, 1, height, width},
-                                  [&](Index i) { return static_cast<double>((i / d) >> (i % d) & 1); });
-}
-
-template <class S>
-bool same_bits(const Tensor<S>& a, const Tensor<S>& b) {
-  return a.shape() == b.shape() && std::equal(a.begin(), a.end(), b.begin());
-}
-
 }  // namespace
 
 TEST_CASE("gated pixel cnn: every number sees all before it and nothing else, and cached draws are whole passes") {
@@ -69,28 +38,34 @@ TEST_CASE("gated pixel cnn: every number sees all before it and nothing else, an
   SECTION("binary") {
     const auto model =
         binary<double>({.height = 6, .width = 5, .features = 4, .layers = 5, .first_kernel = 3, .head = 16}, rng);
-    pf::testing::check_autoregressive(model, coins<double>({2, 1, 6, 5}, rng), rng, whole);
+    pf::testing::check_autoregressive(model, support::random_levels<double>({2, 1, 6, 5}, 2, rng), rng, whole);
   }
   SECTION("another order of sizes, in float") {
     const auto model = binary<float>({.height = 3, .width = 8, .features = 3, .layers = 5, .head = 16}, rng);
-    pf::testing::check_autoregressive(model, coins<float>({2, 1, 3, 8}, rng), rng, whole);
+    pf::testing::check_autoregressive(model, support::random_levels<float>({2, 1, 3, 8}, 2, rng), rng, whole);
   }
   SECTION("wide kernels") {
     const auto model = binary<double>(
         {.height = 4, .width = 4, .features = 3, .layers = 2, .first_kernel = 5, .kernel = 5, .head = 16}, rng);
-    pf::testing::check_autoregressive(model, coins<double>({2, 1, 4, 4}, rng), rng, whole);
+    pf::testing::check_autoregressive(model, support::random_levels<double>({2, 1, 4, 4}, 2, rng), rng, whole);
+  }
+  SECTION("a bias for each place") {
+    const auto model = binary<double>(
+        {.height = 5, .width = 4, .features = 4, .layers = 4, .first_kernel = 3, .head = 16, .location_bias = true},
+        rng);
+    pf::testing::check_autoregressive(model, support::random_levels<double>({2, 1, 5, 4}, 2, rng), rng, whole);
   }
   SECTION("three colors of some levels") {
     const auto model = leveled<double>(
         {.colors = 3, .height = 4, .width = 3, .levels = 4, .features = 9, .layers = 3, .first_kernel = 3, .head = 45},
         rng);
-    pf::testing::check_autoregressive(model, levels<double>({2, 3, 4, 3}, 4, rng), rng, whole);
+    pf::testing::check_autoregressive(model, support::random_levels<double>({2, 3, 4, 3}, 4, rng), rng, whole);
   }
   SECTION("embedded codes") {
     const auto model = leveled<double>(
         {.height = 4, .width = 4, .levels = 7, .embedding = 3, .features = 4, .layers = 4, .first_kernel = 3}, rng);
     pf::testing::check_autoregressive(
-        model, levels<double>({2, 1, 4, 4}, 7, rng), rng,
+        model, support::random_levels<double>({2, 1, 4, 4}, 7, rng), rng,
         {.gradients = false, .whole_past = true, .draw = {.temperature = 0.7, .top_k = 4}});
   }
 }
@@ -100,24 +75,14 @@ TEST_CASE("gated pixel cnn: cached completions have the bits of whole passes, wh
     using S = decltype(zero);
     pf::Rng rng(3);
     const auto model = binary<S>(options, rng);
-    const Tensor<S> x = coins<S>({n, 1, options.height, options.width}, rng);
+    const Tensor<S> x = support::random_levels<S>({n, 1, options.height, options.width}, 2, rng);
     // Knows the upper half, or the left half.
     const Tensor<S> known = Tensor<S>::generate(x.shape().without(0), [&](Index i) {
       return n % 2 ? S(i / options.width < options.height / 2) : S(i % options.width < options.width / 2);
     });
-    const Tensor<Index> labels = Tensor<Index>::generate({options.classes ? n : 0}, [&](Index i) { return i % 3; });
-    const auto parameters = [&](const Tensor<S>& at) { return model.parameters(at, labels); };
-    pf::Rng a(5), b(5), c(5);
-    pf::set_num_threads(1);
-    const Tensor<S> whole = full_completion(parameters, model.conditional(), x, known, a);
-    const Tensor<S> one = model.complete(x, known, labels, b);
-    pf::set_num_threads(2);
-    const Tensor<S> two = model.complete(x, known, labels, c);
-    CHECK(same_bits(whole, one));
-    CHECK(same_bits(whole, two));
-    CHECK(same_bits(x * known, one * known));
+    support::check_completions(model, x, known,
+                               Tensor<Index>::generate({options.classes ? n : 0}, [](Index i) { return i % 3; }));
   };
-  const Threads restore;
   check(0.0f, {.height = 27, .width = 29, .features = 5, .layers = 2}, 1);
   check(0.0f, {.height = 3, .width = 5, .features = 32, .layers = 7}, 40);
   check(0.0, {.height = 3, .width = 4, .features = 32, .layers = 7}, 41);
@@ -130,21 +95,35 @@ TEST_CASE("gated pixel cnn: cached completions have the bits of whole passes, wh
 TEST_CASE("gated pixel cnn: probabilities of all images sum to one, with classes for each of them") {
   pf::Rng rng(7);
   const GatedPixelCnnOptions small{.height = 2, .width = 4, .features = 5, .layers = 3, .first_kernel = 3};
-  CHECK(pf::exp(binary<double>(small, rng).log_prob(all_binary(2, 4))).sum() == Approx(1).epsilon(1e-12));
+  CHECK(pf::exp(binary<double>(small, rng).log_prob(support::all_images(1, 2, 4, 2))).sum() ==
+        Approx(1).epsilon(1e-12));
   GatedPixelCnnOptions classes = small;
   classes.classes = 2;
   const auto model = binary<double>(classes, rng);
-  const Tensor<double> each = pf::exp(model.log_prob_by_class(all_binary(2, 4)));  // [256, 2]
+  const Tensor<double> each = pf::exp(model.log_prob_by_class(support::all_images(1, 2, 4, 2)));  // [256, 2]
   CHECK(pf::slice(each, 1, 0, 1).sum() == Approx(1).epsilon(1e-12));
   CHECK(pf::slice(each, 1, 1, 2).sum() == Approx(1).epsilon(1e-12));
   CHECK(std::abs(each(0, 0) - each(0, 1)) > 1e-6);
+}
+
+TEST_CASE("gated pixel cnn: a location bias tells apart places that a convolution takes for the same") {
+  // Far from every edge what a pixel depends on is all black: without the bias its probability is the same anywhere.
+  pf::Rng rng(8);
+  GatedPixelCnnOptions options{.height = 12, .width = 12, .features = 4, .layers = 2, .first_kernel = 3};
+  const auto difference = [&] {
+    const Tensor<double> logits = binary<double>(options, rng).parameters(Tensor<double>::zeros({1, 1, 12, 12}));
+    return std::abs(pf::reshape(logits, {12, 12})(5, 5) - pf::reshape(logits, {12, 12})(6, 6));
+  };
+  CHECK(difference() < 1e-12);
+  options.location_bias = true;
+  CHECK(difference() > 1e-6);
 }
 
 TEST_CASE("gated pixel cnn: draws come as often as log_prob says") {
   pf::Rng rng(9);
   const auto model = binary<double>({.height = 2, .width = 2, .features = 6, .layers = 3, .first_kernel = 3}, rng);
   const Index n = 20'000;
-  const Tensor<double> drawn = model.sample(n, rng), p = pf::exp(model.log_prob(all_binary(2, 2)));
+  const Tensor<double> drawn = model.sample(n, rng), p = pf::exp(model.log_prob(support::all_images(1, 2, 2, 2)));
   std::vector<double> counts(16, 0);
   for (Index i = 0; i < n; ++i) {
     double code = 0;
@@ -158,7 +137,7 @@ TEST_CASE("gated pixel cnn: draws come as often as log_prob says") {
   }
   CHECK(chi_square < 37.7);  // 15 degrees of freedom: exceeded once in a thousand
   const Tensor<double> likeliest = model.sample(2, rng, {.temperature = 0});
-  CHECK(same_bits(pf::slice(likeliest, 0, 0, 1), pf::slice(likeliest, 0, 1, 2)));
+  CHECK(support::same_bits(pf::slice(likeliest, 0, 0, 1), pf::slice(likeliest, 0, 1, 2)));
 }
 
 // The network as van den Oord et al. describe it, on plain operations: convolutions over padded images whose last rows
@@ -193,7 +172,7 @@ TEST_CASE("gated pixel cnn: the default network is that of 7 layers, 32 features
   pf::Rng rng(11);
   const auto model = binary<double>({}, rng);
   CHECK(pf::count_parameters(model) == 138'337);
-  const Tensor<double> x = coins<double>({2, 1, 28, 28}, rng);
+  const Tensor<double> x = support::random_levels<double>({2, 1, 28, 28}, 2, rng);
   const Tensor<double> got = model.parameters(x), expected = plain_logits(model.net(), x);
   REQUIRE(got.shape() == Shape{2, 1, 1, 28, 28});
   CHECK(pf::abs(pf::reshape(got, expected.shape()) - expected).max() < 1e-11);
@@ -212,7 +191,7 @@ TEST_CASE("gated pixel cnn: gates, and the density, have the right gradients of 
 
   const auto model =
       binary<double>({.height = 3, .width = 4, .features = 3, .layers = 2, .first_kernel = 3, .classes = 2}, rng);
-  const Tensor<double> x = coins<double>({2, 1, 3, 4}, rng);
+  const Tensor<double> x = pf::uniform<double>({2, 1, 3, 4}, rng, 0.1, 0.9);
   const Tensor<Index> labels{0, 1};
   pf::testing::check_gradients([&](T at) { return pf::sum(model.log_prob(at, labels)); }, x, {.order = 2});
   pf::testing::check_module(model, [&](const auto& m) { return m.log_prob(x, labels); });
@@ -222,14 +201,15 @@ TEST_CASE("gated pixel cnn: a large batch, which is scored in parts, has the val
   pf::Rng rng(14);
   const auto model = binary<double>({.height = 24, .width = 20, .features = 2, .layers = 2, .classes = 2}, rng);
   const Index n = 50;  // of 480 pixels: three parts
-  const Tensor<double> x = coins<double>({n, 1, 24, 20}, rng), weight = pf::normal<double>({n}, rng);
+  const Tensor<double> x = support::random_levels<double>({n, 1, 24, 20}, 2, rng),
+                       weight = pf::normal<double>({n}, rng);
   const Tensor<Index> labels = Tensor<Index>::generate({n}, [](Index i) { return i % 2; });
   const auto whole = [&] {
     const Tensor<double> y = model.parameters(x, labels);
     return model.conditional().log_prob(pf::reshape(y, {n, 1, 480}), pf::reshape(x, {n, 480}));
   };
   const Tensor<double> parts = model.log_prob(x, labels);
-  CHECK(same_bits(parts, whole()));
+  CHECK(support::same_bits(parts, whole()));
   const Tensor<double> a = pf::sum(parts * weight), b = pf::sum(whole() * weight);
   std::vector<Tensor<double>> variables;
   pf::for_each_parameter<double>(model, [&](const pf::Path&, const auto& p) { variables.push_back(p.tensor()); });
@@ -249,7 +229,7 @@ TEST_CASE("gated pixel cnn: a large batch, which is scored in parts, has the val
 TEST_CASE("gated pixel cnn: trains by maximum likelihood, also with labels") {
   pf::Rng rng(15);
   const auto model = binary<float>({.height = 4, .width = 4, .features = 4, .layers = 2, .classes = 3}, rng);
-  const Tensor<> x = coins<float>({3, 1, 4, 4}, rng);
+  const Tensor<> x = support::random_levels<float>({3, 1, 4, 4}, 2, rng);
   const Tensor<Index> labels{0, 2, 1};
   CHECK(pf::mle(model, x, labels).item() == Approx(-model.log_prob(x, labels).mean()));
 }
@@ -274,25 +254,20 @@ TEST_CASE("gated pixel cnn: what does not fit is refused by name") {
   CHECK_THROWS_AS(model.log_prob(Tensor<>::zeros({2, 3, 5, 4})), pf::ShapeError);
   CHECK_THROWS_AS(model.log_prob(Tensor<>::zeros({2, 20})), pf::ShapeError);
   CHECK_THROWS_AS(model.complete(Tensor<>::zeros({2, 1, 5, 4}), Tensor<>::zeros({3}), rng), pf::ShapeError);
-  CHECK_THROWS_AS(model.sample(-1, rng), pf::ValueError);
-  CHECK_THROWS_AS(model.sample(Tensor<Index>{0}, rng), pf::ValueError);
   CHECK_THROWS_AS(model.sample(2, rng, {.temperature = -1}), pf::ValueError);
-  CHECK_THROWS_AS(model.log_prob_by_class(Tensor<>::zeros({2, 1, 5, 4})), pf::ValueError);
+  CHECK_THROWS_AS(model.log_prob(Tensor<>::full({2, 1, 5, 4}, 255.0f)), pf::ValueError);
+  support::check_refused_numbers(model, Tensor<>::zeros({2, 1, 5, 4}), 255);
   CHECK(model.sample(0, rng).shape() == Shape{0, 1, 5, 4});
   CHECK(model.log_prob(Tensor<>::zeros({0, 1, 5, 4})).shape() == Shape{0});
 
   GatedPixelCnnOptions classes = small;
   classes.classes = 3;
-  const auto conditional = make(classes);
-  CHECK_THROWS_AS(conditional.sample(2, rng), pf::ValueError);
-  CHECK_THROWS_AS(conditional.sample(Tensor<Index>{0, 3}, rng), pf::ValueError);
-  CHECK_THROWS_AS(conditional.log_prob(Tensor<>::zeros({2, 1, 5, 4})), pf::ValueError);
-  CHECK_THROWS_AS(conditional.log_prob(Tensor<>::zeros({2, 1, 5, 4}), Tensor<Index>{1}), pf::ShapeError);
-  CHECK_THROWS_AS(conditional.log_prob(Tensor<>::zeros({2, 1, 5, 4}), Tensor<Index>{-1, 0}), pf::ValueError);
+  support::check_refused_labels(make(classes), model, "GatedPixelCnn");
 
   const auto codes = pf::gated_pixel_cnn_categorical(
       {.height = 5, .width = 4, .levels = 4, .embedding = 2, .features = 2, .layers = 2}, rng);
   CHECK_THROWS_AS(codes.parameters(Tensor<>::full({1, 1, 5, 4}, 4.0f)), pf::ValueError);
   CHECK_THROWS_AS(codes.parameters(Tensor<>::full({1, 1, 5, 4}, -1.0f)), pf::ValueError);
   CHECK_THROWS_AS(codes.log_prob(Tensor<>::full({1, 1, 5, 4}, 0.5f)), pf::ValueError);
+  support::check_refused_numbers(codes, Tensor<>::zeros({2, 1, 5, 4}), 9);
 }

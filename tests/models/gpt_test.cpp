@@ -356,7 +356,8 @@ TEST_CASE("Gpt refuses what does not fit, by name") {
   CHECK_THROWS_WITH(model.logits(Tensor<Index>::zeros({2, 6})), ContainsSubstring("the context of 5"));
   CHECK_THROWS_AS(model.logits(Tensor<Index>::zeros({2, 0})), pf::ShapeError);
   CHECK_THROWS_AS(model.logits(Tensor<Index>::zeros({3})), pf::ShapeError);
-  CHECK_THROWS_AS(model.sample(-1, rng), pf::ShapeError);
+  CHECK_THROWS_AS(model.sample(-1, rng), pf::ValueError);
+  CHECK_THROWS_AS(model.cache(-1), pf::ValueError);
   CHECK(model.sample(0, rng).shape() == Shape{0, 5});
   CHECK_THROWS_AS(model.generate(Tensor<Index>::zeros({3}), 2, rng), pf::ShapeError);
   CHECK_THROWS_AS(model.generate(Tensor<Index>::zeros({1, 2}), -1, rng), pf::ValueError);
@@ -370,7 +371,9 @@ TEST_CASE("Gpt refuses what does not fit, by name") {
   options.classes = 2;
   const auto labelled = gpt(options);
   CHECK_THROWS_WITH(labelled.sample(3, rng), ContainsSubstring("2 classes"));
-  CHECK_THROWS_AS(labelled.log_prob(Tensor<Index>::zeros({2, 3}), Tensor<Index>{0, 2}), pf::IndexError);
+  CHECK_THROWS_AS(labelled.log_prob(Tensor<Index>::zeros({2, 3}), Tensor<Index>{0, 2}), pf::ValueError);
+  CHECK_THROWS_AS(labelled.sample(Tensor<Index>{-1}, rng), pf::ValueError);
+  CHECK_THROWS_WITH(model.log_prob_by_class(Tensor<Index>::zeros({2, 3})), ContainsSubstring("no classes"));
   CHECK_THROWS_AS(labelled.log_prob(Tensor<Index>::zeros({2, 3}), Tensor<Index>{0}), pf::ShapeError);
   auto cache = model.cache(2);
   CHECK_THROWS_AS(model.step(Tensor<Index>::zeros({3, 1}), cache), pf::ShapeError);
@@ -382,6 +385,112 @@ TEST_CASE("Gpt refuses what does not fit, by name") {
   CHECK_THROWS_AS(Gpt<>({.vocabulary = 3, .context = 3, .features = 10, .heads = 4}, rng), pf::ShapeError);
   CHECK_THROWS_AS(Gpt<>({.vocabulary = 3, .context = 3, .classes = -1}, rng), pf::ValueError);
   CHECK_THROWS_AS(Gpt<>({.vocabulary = 3, .context = 3, .dropout = 1}, rng), pf::ValueError);
+}
+
+TEST_CASE("Gpt and ImageGpt: no sequences are a batch like any other") {
+  Rng rng(20);
+  for (const bool rotary : {false, true}) {
+    GptOptions options = tiny(4, 5);
+    options.rotary = rotary;
+    const auto model = gpt(options);
+    const Tensor<Index> none = Tensor<Index>::zeros({0, 3});
+    CHECK(model.logits(none).shape() == Shape{0, 3, 4});
+    CHECK(model.log_prob(none).shape() == Shape{0});
+    CHECK(model.sample(0, rng).shape() == Shape{0, 5});
+    CHECK(model.generate(none, 7, rng).shape() == Shape{0, 10});
+    CHECK(model.complete(none, Tensor<Index>{0}, rng).shape() == Shape{0, 3});
+    auto cache = model.cache(0);
+    CHECK(model.step(none, cache).shape() == Shape{0, 4});
+    CHECK(cache.length() == 4);
+    options.classes = 2;
+    const auto labelled = gpt(options);
+    const Tensor<Index> nobody = Tensor<Index>::zeros({0});
+    CHECK(labelled.log_prob(none, nobody).shape() == Shape{0});
+    CHECK(labelled.log_prob_by_class(none).shape() == Shape{0, 2});
+    CHECK(labelled.sample(nobody, rng).shape() == Shape{0, 5});
+  }
+  const ImageGpt<> images({.height = 3, .width = 2, .levels = 4, .features = 4, .layers = 1, .heads = 1}, rng);
+  const Tensor<> none = Tensor<>::zeros({0, 1, 3, 2});
+  CHECK(images.sample(0, rng).shape() == none.shape());
+  CHECK(images.complete(none, Tensor<>{0}, rng).shape() == none.shape());
+  CHECK(images.log_prob(none).shape() == Shape{0});
+  CHECK(images.parameters(none).shape() == Shape{0, 4, 1, 3, 2});
+  CHECK_THROWS_AS(images.sample(-1, rng), pf::ValueError);
+}
+
+TEST_CASE("Gpt: a step that throws leaves the cache as it was, in every block") {
+  auto model = gpt(tiny(4, 6));
+  Rng rng(21);
+  const Tensor<Index> tokens = random_tokens(2, 2, 4, rng), next = columns(tokens, 0, 1);
+  pf::GptCache<double> nothing;
+  CHECK_THROWS_WITH(model.step(Tensor<Index>::zeros({0, 1}), nothing), ContainsSubstring("make one with cache(n)"));
+  CHECK_THROWS_AS(model.step(tokens, nothing), pf::ValueError);
+  GptOptions deeper = tiny(4, 6);
+  deeper.layers = 3;
+  auto other = gpt(deeper).cache(2);
+  CHECK_THROWS_AS(model.step(tokens, other), pf::ValueError);
+
+  auto cache = model.cache(2), untouched = cache;
+  model.step(tokens, cache);
+  model.step(tokens, untouched);
+  const auto kept = model;
+  // One parameter after the other becomes another tensor: of the last block, which steps last, or of the head.
+  for (const std::string name : {"blocks.1.self_attn.out_proj.bias", "blocks.1.linear1.weight", "blocks.1.linear2.bias",
+                                 "blocks.1.norm1.bias", "blocks.1.norm2.weight", "head.bias"}) {
+    INFO(name);
+    Tensor<double> before;
+    const auto replace = [&](const auto& value) {
+      pf::for_each_parameter<double>(model, [&](const pf::Path& path, pf::Parameter<double>& p) {
+        if (path.str() == name) p = value(p);
+      });
+    };
+    replace([&](const Tensor<double>& p) {
+      before = p;
+      return Tensor<double>(p + 1.0);
+    });
+    CHECK_THROWS_AS(model.step(next, cache), pf::ValueError);
+    CHECK(cache.length() == 3);
+    replace([&](const Tensor<double>&) { return before; });
+    auto branch = cache, same = untouched;
+    CHECK(same_bits(model.step(next, branch), model.step(next, same)));
+  }
+}
+
+TEST_CASE("Gpt: known tokens outside of the vocabulary are refused before anything is drawn") {
+  const auto model = gpt(tiny(4, 5));
+  Rng rng(22);
+  const Tensor<Index> x({1, 5}, {0, 1, 2, 3, 99});
+  const auto before = rng.state();
+  CHECK_THROWS_WITH(model.complete(x, Tensor<Index>{0, 0, 0, 0, 1}, rng), ContainsSubstring("token 99"));
+  CHECK(rng.state() == before);
+  CHECK(model.complete(x, Tensor<Index>{1, 1, 1, 1, 0}, rng)(0, 4) < 4);  // what is unknown may be anything
+}
+
+TEST_CASE("Gpt: the logits of a token are those of its conditional, and each class has a score") {
+  GptOptions options = tiny(4, 5);
+  options.classes = 3;
+  const auto model = gpt(options);
+  Rng rng(23);
+  const Tensor<Index> tokens = random_tokens(2, 5, 4, rng), labels{2, 0};
+  const Tensor<double> x =
+      Tensor<double>::generate(tokens.shape(), [&](Index i) { return static_cast<double>(tokens.data()[i]); });
+  const Tensor<double> log_p = model.log_prob(tokens, labels),
+                       each = model.conditional().log_prob(pf::transpose(model.logits(tokens, labels), 1, 2), x);
+  CHECK(pf::abs(log_p - each).max() < 1e-12);
+  CHECK(model.classes() == 3);
+  const Tensor<double> by_class = model.log_prob_by_class(tokens);
+  REQUIRE(by_class.shape() == Shape{2, 3});
+  CHECK(by_class(0, 2) == log_p(0));
+  CHECK(by_class(1, 0) == log_p(1));
+
+  ImageGpt<> images({.height = 2, .width = 2, .levels = 3, .features = 4, .layers = 1, .heads = 1, .classes = 2}, rng);
+  support::stir<float>(images, 1, 0.3, rng);
+  const Tensor<> pictures({2, 1, 2, 2}, {0, 1, 2, 2, 1, 0, 0, 2});
+  CHECK(images.classes() == 2);
+  const Tensor<> scores = images.log_prob_by_class(pictures);
+  for (const Index label : {0, 1})
+    CHECK(same_bits(pf::squeeze(pf::slice(scores, 1, label, label + 1), 1),
+                    images.log_prob(pictures, Tensor<Index>::full({2}, label))));
 }
 
 TEST_CASE("Gpt and ImageGpt are modules") {

@@ -3,6 +3,7 @@
 #include <pushforward/testing/check_autoregressive.hpp>
 #include <pushforward/testing/check_gradients.hpp>
 #include <pushforward/testing/check_module.hpp>
+#include <pushforward/training/adam.hpp>
 
 #include "support/binary_models.hpp"
 #include "support/catch.hpp"
@@ -81,38 +82,117 @@ TEST_CASE("draws of a MADE ensemble follow its density, with the options of each
   }
 }
 
-TEST_CASE("a MADE ensemble in random orders completes whatever is missing, exactly in the order it takes") {
+namespace {
+
+// The orders of an ensemble's members, and how many pairs of a known and an unknown feature each has in this order.
+template <class Model>
+std::vector<Index> known_first(const Model& model, const Tensor<double>& known) {
+  std::vector<Index> pairs;
+  for (Index m = 0; m < model.size(); ++m) {
+    const std::vector<Index> order = model.member(m).net().arrangement().order;
+    Index count = 0;
+    for (std::size_t p = 0; p < order.size(); ++p)
+      for (std::size_t q = p + 1; q < order.size(); ++q) count += known(order[p]) == 1 && known(order[q]) == 0;
+    pairs.push_back(count);
+  }
+  return pairs;
+}
+
+}  // namespace
+
+TEST_CASE("a MADE ensemble completes what is missing by the member that sees most of what is known") {
   pf::Rng rng(4);
-  // One hidden unit for each degree would do; with none at all, order and weights are the whole model.
-  const auto model = ensemble(5, {}, FeatureOrder::random, rng);
-  const Tensor<double> known{0, 1, 0, 0, 1};  // 1 and 4 are known, in the middle and at the end
-  constexpr Index n = 40'000;
-  const Tensor<double> start = pf::expand(Tensor<double>{0, 1, 0, 0, 0}, {n, 5});
-  pf::Rng draws(5), same(5);
-  const Tensor<double> x = model.complete(start, known, draws);
-  // The order that it takes: random, but for the known ones, which come first.
-  std::vector<Index> order = pf::permutation(5, same).to_vector();
-  std::stable_partition(order.begin(), order.end(), [](Index i) { return i == 1 || i == 4; });
-  const auto taken = model.in_order(order, same);
-  const Tensor<double> all = support::all_binary(5);
-  const std::vector<double> joint = support::probabilities(taken, 5);
+  const auto model = ensemble(7, {12}, FeatureOrder::random, rng, 5);
+  const Tensor<double> x = pf::bernoulli(Tensor<double>::full({40, 7}, 0.5), rng);
+  for (const Tensor<double>& known : {Tensor<double>{0, 1, 0, 0, 1, 0, 1}, Tensor<double>{1, 1, 1, 0, 0, 0, 0},
+                                      Tensor<double>{0, 0, 0, 0, 1, 1, 1}}) {
+    const std::vector<Index> pairs = known_first(model, known);
+    std::vector<Index> best;
+    for (Index m = 0; m < 5; ++m)
+      if (pairs[static_cast<std::size_t>(m)] == *std::max_element(pairs.begin(), pairs.end())) best.push_back(m);
+    CHECK(best.size() < 5);
+    pf::Rng a(5), b(5);
+    const Index m = best[static_cast<std::size_t>(b.uniform_index(static_cast<Index>(best.size())))];
+    CHECK(model.complete(x, known, a).to_vector() == model.member(m).complete(x, known, b).to_vector());
+  }
+  // With nothing known any member will do, as in natural order.
+  const Tensor<double> nothing = Tensor<double>::zeros({7});
+  const auto natural = ensemble(7, {12}, FeatureOrder::natural, rng, 5);
+  for (const auto* of : {&model, &natural})
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+      pf::Rng c(seed), d(seed);
+      const auto member = of->member(d.uniform_index(5));
+      CHECK(of->complete(x, nothing, c).to_vector() == member.complete(x, nothing, d).to_vector());
+    }
+}
+
+TEST_CASE("completions of a MADE ensemble are exact draws given what its member sees") {
+  pf::Rng rng(14);
+  const auto model = ensemble(5, {20}, FeatureOrder::random, rng, 1);
+  const std::vector<Index> order = model.member(0).net().arrangement().order;
+  // The first two features of the only order are known.
+  const Tensor<double> known =
+      Tensor<double>::generate({5}, [&](Index i) { return i == order[0] || i == order[1] ? 1.0 : 0.0; });
+  const Tensor<double> start =
+      Tensor<double>::generate({40'000, 5}, [&](Index i) { return i % 5 == order[0] ? 1 : 0; });
+  const Tensor<double> x = model.complete(start, known, rng), all = support::all_binary(5);
+  const std::vector<double> joint = support::probabilities(model, 5);
   std::vector<double> given;
+  std::vector<Tensor<double>> drawn;
+  for (Index i = 0; i < 5; ++i)
+    if (known(i) == 0) drawn.push_back(pf::slice(x, 1, i, i + 1));
   for (Index r = 0; r < 32; ++r)
-    if (all(r, 1) == 1 && all(r, 4) == 0) given.push_back(joint[static_cast<std::size_t>(r)]);
+    if (all(r, order[0]) == 1 && all(r, order[1]) == 0) given.push_back(joint[static_cast<std::size_t>(r)]);
   const double mass = support::total(given);
   for (double& p : given) p /= mass;
-  CHECK(pf::slice(x, 1, 1, 2).min() == 1);
-  CHECK(pf::slice(x, 1, 4, 5).max() == 0);
-  const Tensor<double> drawn = pf::concat({pf::slice(x, 1, 0, 1), pf::slice(x, 1, 2, 4)}, 1);
-  CHECK(std::abs(support::chi_square(drawn, given)) < 6);
-  // Rows may know different things.
+  CHECK(std::abs(support::chi_square(pf::concat(drawn, 1), given)) < 6);
+  CHECK(pf::abs((x - start) * known).max() == 0);
+
   const Tensor<double> each = pf::bernoulli(Tensor<double>::full({50, 5}, 0.5), rng),
                        ones = Tensor<double>::ones({50, 5});
-  const Tensor<double> mixed = model.complete(ones, each, rng);
+  const auto several = ensemble(5, {20}, FeatureOrder::random, rng);
+  const Tensor<double> mixed = several.complete(ones, each, rng);
   CHECK((each * (mixed - ones)).min() == 0);
   CHECK(mixed.min() == 0);
-  const auto natural = ensemble(5, {9}, FeatureOrder::natural, rng);
-  CHECK(pf::slice(natural.complete(start, known, rng), 1, 1, 2).min() == 1);
+}
+
+TEST_CASE("the parameters of a MADE ensemble are those of its members") {
+  pf::Rng rng(24);
+  const auto model = pf::made_ensemble<double>(pf::GaussianMixtureConditional({.components = 2}),
+                                               {.features = 4, .members = 3, .hidden = {9}}, rng);
+  const Tensor<double> x = pf::normal<double>({2, 5, 4}, rng), all = model.parameters(x);
+  REQUIRE(all.shape() == pf::Shape{2, 5, 3, 6, 4});
+  Tensor<double> densities = Tensor<double>::zeros({2, 5});
+  for (Index m = 0; m < 3; ++m) {
+    const Tensor<double> of_member = pf::select(all, 2, m);
+    CHECK(of_member.to_vector() == model.member(m).parameters(x).to_vector());
+    densities = densities + pf::exp(model.conditional().log_prob(of_member, x)) / 3.0;
+  }
+  CHECK(pf::abs(pf::log(densities) - model.log_prob(x)).max() < 1e-12);
+  CHECK(model.parameters(Tensor<double>::zeros({4})).shape() == pf::Shape{3, 6, 4});
+  CHECK_THROWS_AS(model.parameters(Tensor<double>::zeros({2, 3})), pf::ShapeError);
+}
+
+TEST_CASE("a MADE ensemble that was trained in the orders of its members completes well") {
+  pf::Rng rng(34);
+  constexpr Index d = 40, half = d / 2;
+  // A number is that before it, but for one in twenty; the first half is known.
+  auto draw = [&](Index n) {
+    const Tensor<> flip = pf::bernoulli(Tensor<>::full({n, d}, 0.05f), rng);
+    return Tensor<>::build({n, d}, [&](float* x) {
+      for (Index i = 0; i < n * d; ++i)
+        x[i] = i % d == 0 ? static_cast<float>(i / d % 2) : std::abs(x[i - 1] - flip.data()[i]);
+    });
+  };
+  auto model = pf::made_ensemble({.features = d, .members = 3, .hidden = {60}}, rng);
+  pf::Adam adam({.learning_rate = 0.01});
+  for (int step = 0; step < 1000; ++step)
+    adam.step(model, pf::gradient(pf::any_order_mle(model, draw(64), rng), model));
+  const Tensor<> known = Tensor<>::generate({d}, [](Index i) { return i < half ? 1.0f : 0.0f; });
+  // How often neighbors differ in the half that is drawn: once in twenty in the data.
+  const Tensor<> x = model.complete(draw(500), known, rng);
+  const Tensor<> differ = pf::abs(pf::slice(x, 1, half + 1, d) - pf::slice(x, 1, half, d - 1));
+  CHECK(differ.mean() < 0.1);
 }
 
 TEST_CASE("gradients reach the weights of an ensemble through its members and its density") {
@@ -176,6 +256,8 @@ TEST_CASE("MADE ensembles refuse what does not fit") {
   CHECK_THROWS_AS(model.log_prob(Tensor<>::zeros({2, 4})), pf::ShapeError);
   CHECK_THROWS_AS(model.complete(Tensor<>::zeros({3}), Tensor<>::zeros({3}), rng), pf::ShapeError);
   CHECK_THROWS_AS(model.complete(Tensor<>::zeros({2, 3}), Tensor<>::zeros({2}), rng), pf::ShapeError);
+  CHECK_THROWS_AS(model.complete(Tensor<>::full({2, 3}, 9.0f), Tensor<>::ones({3}), rng), pf::ValueError);
+  CHECK_THROWS_AS(model.log_prob(Tensor<>::full({2, 3}, 255.0f)), pf::ValueError);
   CHECK_THROWS_AS(model.sample(-1, rng), pf::ValueError);
   CHECK_THROWS_AS(model.sample(2, rng, {.top_p = 0}), pf::ValueError);
   CHECK(model.sample(0, rng).shape() == pf::Shape{0, 3});

@@ -1,11 +1,9 @@
-#include <pushforward/models/autoregressive/full_completion.hpp>
 #include <pushforward/models/autoregressive/pixel_cnn.hpp>
 #include <pushforward/testing/check_autoregressive.hpp>
 #include <pushforward/testing/check_gradients.hpp>
 #include <pushforward/testing/check_module.hpp>
 
-#include "support/catch.hpp"
-#include "support/models.hpp"
+#include "support/image_models.hpp"
 
 namespace pf = pushforward;
 using Catch::Approx;
@@ -15,23 +13,6 @@ using pf::Shape;
 using pf::Tensor;
 
 namespace {
-
-// Puts the number of threads back.
-struct Threads {
-  int before = pf::num_threads();
-  ~Threads() { pf::set_num_threads(before); }
-};
-
-template <class S>
-Tensor<S> coins(const Shape& shape, pf::Rng& rng) {
-  return pf::bernoulli(Tensor<S>::full(shape, S(0.5)), rng);
-}
-
-template <class S>
-Tensor<S> levels(const Shape& shape, Index count, pf::Rng& rng) {
-  const Tensor<S> u = pf::uniform<S>(shape, rng, 0, static_cast<double>(count));
-  return Tensor<S>::generate(shape, [&](Index i) { return std::floor(u.data()[i]); });
-}
 
 template <class S>
 auto binary(const PixelCnnOptions& options, pf::Rng& rng) {
@@ -53,7 +34,7 @@ TEST_CASE("pixel cnn: no number sees its future, and cached draws are whole pass
   pf::Rng rng(1);
   SECTION("binary") {
     const auto model = binary<double>({.height = 6, .width = 5, .features = 8, .blocks = 2, .first_kernel = 5}, rng);
-    pf::testing::check_autoregressive(model, coins<double>({2, 1, 6, 5}, rng), rng);
+    pf::testing::check_autoregressive(model, support::random_levels<double>({2, 1, 6, 5}, 2, rng), rng);
   }
   SECTION("three colors, each of which sees those before it") {
     const auto model = leveled<double>({.colors = 3,
@@ -65,12 +46,13 @@ TEST_CASE("pixel cnn: no number sees its future, and cached draws are whole pass
                                         .first_kernel = 5,
                                         .kernel = 5},
                                        rng);
-    pf::testing::check_autoregressive(model, levels<double>({2, 3, 3, 3}, 4, rng), rng, {.whole_past = true});
+    pf::testing::check_autoregressive(model, support::random_levels<double>({2, 3, 3, 3}, 4, rng), rng,
+                                      {.whole_past = true});
   }
   SECTION("embedded codes, in float") {
     const auto model = leveled<float>(
         {.height = 4, .width = 5, .levels = 7, .embedding = 3, .features = 4, .blocks = 2, .kernel = 1}, rng);
-    pf::testing::check_autoregressive(model, levels<float>({2, 1, 4, 5}, 7, rng), rng,
+    pf::testing::check_autoregressive(model, support::random_levels<float>({2, 1, 4, 5}, 7, rng), rng,
                                       {.gradients = false, .draw = {.temperature = 0.7, .top_p = 0.9}});
   }
 }
@@ -78,7 +60,7 @@ TEST_CASE("pixel cnn: no number sees its future, and cached draws are whole pass
 TEST_CASE("pixel cnn: has the blind spot of stacked masked kernels") {
   pf::Rng rng(2);
   const auto model = binary<double>({.height = 4, .width = 6, .features = 8, .blocks = 5, .first_kernel = 3}, rng);
-  const Tensor<double> x = coins<double>({1, 1, 4, 6}, rng);
+  const Tensor<double> x = support::random_levels<double>({1, 1, 4, 6}, 2, rng);
   CHECK_THROWS_WITH(pf::testing::check_autoregressive(model, x, {.whole_past = true}),
                     Catch::Matchers::ContainsSubstring("a blind spot"));
 }
@@ -88,21 +70,12 @@ TEST_CASE("pixel cnn: cached completions have the bits of whole passes, whatever
     using S = decltype(zero);
     pf::Rng rng(3);
     const auto model = binary<S>(options, rng);
-    const Tensor<S> x = coins<S>({n, 1, options.height, options.width}, rng);
+    const Tensor<S> x = support::random_levels<S>({n, 1, options.height, options.width}, 2, rng);
     const Tensor<S> known =
         Tensor<S>::generate(x.shape().without(0), [&](Index i) { return S(i % options.width < options.width / 2); });
-    const Tensor<Index> labels = Tensor<Index>::generate({options.classes ? n : 0}, [&](Index i) { return i % 3; });
-    const auto parameters = [&](const Tensor<S>& at) { return model.parameters(at, labels); };
-    pf::Rng a(5), b(5), c(5);
-    pf::set_num_threads(1);
-    const Tensor<S> whole = full_completion(parameters, model.conditional(), x, known, a);
-    const Tensor<S> one = model.complete(x, known, labels, b);
-    pf::set_num_threads(2);
-    const Tensor<S> two = model.complete(x, known, labels, c);
-    CHECK(std::equal(whole.begin(), whole.end(), one.begin()));
-    CHECK(std::equal(whole.begin(), whole.end(), two.begin()));
+    support::check_completions(model, x, known,
+                               Tensor<Index>::generate({options.classes ? n : 0}, [](Index i) { return i % 3; }));
   };
-  const Threads restore;
   check(0.0f, {.height = 27, .width = 29, .features = 5, .blocks = 2}, 1);
   check(0.0f, {.height = 3, .width = 5, .features = 32, .blocks = 7}, 40);
   check(0.0, {.height = 3, .width = 4, .features = 32, .blocks = 7}, 41);
@@ -113,16 +86,14 @@ TEST_CASE("pixel cnn: cached completions have the bits of whole passes, whatever
 TEST_CASE("pixel cnn: probabilities of all images of two colors sum to one") {
   pf::Rng rng(7);
   const auto model = binary<double>({.colors = 2, .height = 2, .width = 2, .features = 6, .blocks = 2}, rng);
-  const Tensor<double> all =
-      Tensor<double>::generate({256, 2, 2, 2}, [](Index i) { return static_cast<double>((i / 8) >> (i % 8) & 1); });
-  CHECK(pf::exp(model.log_prob(all)).sum() == Approx(1).epsilon(1e-12));
+  CHECK(pf::exp(model.log_prob(support::all_images(2, 2, 2, 2))).sum() == Approx(1).epsilon(1e-12));
 }
 
 TEST_CASE("pixel cnn: the density has the right gradients of two orders") {
   pf::Rng rng(13);
   const auto model =
       binary<double>({.height = 3, .width = 4, .features = 3, .blocks = 1, .first_kernel = 3, .classes = 2}, rng);
-  const Tensor<double> x = coins<double>({2, 1, 3, 4}, rng) + pf::normal<double>({2, 1, 3, 4}, rng) * 0.1;
+  const Tensor<double> x = pf::uniform<double>({2, 1, 3, 4}, rng, 0.1, 0.9);
   const Tensor<Index> labels{0, 1};
   pf::testing::check_gradients([&](const Tensor<double>& at) { return pf::sum(model.log_prob(at, labels)); }, x,
                                {.order = 2});
@@ -139,6 +110,11 @@ TEST_CASE("pixel cnn: what does not fit is refused by name") {
   CHECK_THROWS_AS(make({.kernel = 2}), pf::ValueError);
   CHECK_THROWS_AS(make({.colors = 3, .features = 32}), pf::ValueError);
   CHECK_THROWS_AS(make({.levels = 1}), pf::ValueError);
+  const PixelCnnOptions small{.height = 5, .width = 4, .features = 3, .blocks = 1};
+  PixelCnnOptions with_classes = small;
+  with_classes.classes = 2;
+  support::check_refused_labels(make(with_classes), make(small), "PixelCnn");
+  support::check_refused_numbers(make(small), Tensor<>::zeros({2, 1, 5, 4}), 1.5);
   const auto model = make({.colors = 3, .height = 5, .width = 4, .features = 3, .blocks = 1});
   CHECK_THROWS_WITH(model.log_prob(Tensor<>::zeros({2, 1, 5, 4})),
                     Catch::Matchers::ContainsSubstring("expected [n, 3, 5, 4]"));

@@ -323,6 +323,62 @@ TEST_CASE("a WaveNet comes back from a file, and a copy of it is its own") {
   CHECK(other.log_prob(x, condition).to_vector() == model.log_prob(x, condition).to_vector());
 }
 
+TEST_CASE("a WaveNet trains on sequences with a sequence beside each, and says how likely each class is") {
+  pf::Rng rng(47);
+  auto follower = pf::wave_net({.levels = 4, .length = 6, .channels = 6, .layers = 2, .local = 2}, rng);
+  const Tensor<> x = random_levels<float>({8, 6}, 4, rng), beside = pf::normal({8, 2, 6}, rng);
+  const auto scores = [&] { return follower.log_prob(x, {.local = beside}).to_vector(); };
+  CHECK(follower.log_prob(x, beside).to_vector() == scores());
+  CHECK(follower.parameters(x, beside).to_vector() == follower.parameters(x, {.local = beside}).to_vector());
+  const double before = pf::mle(follower, x, beside).item();
+  pf::fit(
+      follower, std::tuple(x, beside), pf::mle,
+      {.epochs = 20, .batch_size = 4, .optimizer = pf::Adam({.learning_rate = 1e-2}), .progress = pf::Progress::off},
+      rng);
+  CHECK(pf::mle(follower, x, beside).item() < before);
+  pf::Rng a(1), b(1);
+  CHECK(follower.sample(beside, a).to_vector() == follower.sample({.local = beside}, b).to_vector());
+  const Tensor<> known = Tensor<>::full({1}, 0.0f);
+  CHECK(follower.complete(x, known, beside, a).to_vector() ==
+        follower.complete(x, known, {.local = beside}, b).to_vector());
+  const auto one = pf::wave_net({.levels = 4, .channels = 4, .layers = 1, .global = 3}, rng);
+  const Tensor<> vector = pf::normal({8, 3}, rng);
+  CHECK(one.log_prob(x, vector).to_vector() == one.log_prob(x, {.global = vector}).to_vector());
+
+  const auto classes = support::stirred<double>(
+      pf::wave_net<double>({.levels = 4, .channels = 4, .layers = 2, .classes = 3, .local = 2}, rng), 1.5, 0.3, rng);
+  const Tensor<double> y = pf::cast<double>(x), along = pf::cast<double>(beside);
+  CHECK(classes.classes() == 3);
+  const Tensor<double> each = classes.log_prob_by_class(y, {.local = along});
+  REQUIRE(each.shape() == pf::Shape{8, 3});
+  for (Index label = 0; label < 3; ++label)
+    CHECK(pf::squeeze(pf::slice(each, 1, label, label + 1), 1).to_vector() ==
+          classes.log_prob(y, {.labels = Tensor<Index>::full({8}, label), .local = along}).to_vector());
+}
+
+TEST_CASE("a WaveNet refuses known numbers that are none before it draws") {
+  pf::Rng rng(53);
+  const float nan = std::nanf("");
+  const auto levels = pf::wave_net({.levels = 4, .channels = 2, .layers = 1}, rng);
+  const auto numbers =
+      pf::wave_net(pf::GaussianMixtureConditional({.components = 2}), {.channels = 2, .layers = 1}, rng);
+  const auto refuse = [&](const auto& model, float last) {
+    const auto before = rng.state();
+    CHECK_THROWS_AS(model.complete(Tensor<>({1, 3}, {0, 1, last}), Tensor<>{0, 0, 1}, rng), pf::ValueError);
+    CHECK(rng.state() == before);
+    CHECK_NOTHROW(model.complete(Tensor<>({1, 3}, {0, 1, last}), Tensor<>{0, 1, 0}, rng));
+  };
+  refuse(levels, 4);
+  refuse(levels, nan);
+  refuse(numbers, nan);
+  // Numbers beyond all whole ones are no levels, and are seen as large ones.
+  CHECK_NOTHROW(numbers.complete(Tensor<>({1, 3}, {1e30f, -1e30f, 0}), Tensor<>{1, 1, 0}, rng));
+  auto steps = numbers.steps(1);
+  CHECK_THROWS_AS(steps.set(&nan), pf::ValueError);
+  CHECK(steps.time() == 0);
+  CHECK(levels.log_prob(Tensor<>::zeros({0, 3})).shape() == pf::Shape{0});
+}
+
 TEST_CASE("a WaveNet says what is wrong with options, levels and conditions") {
   pf::Rng rng(41);
   const auto build = [&](const pf::WaveNetOptions& options) { return pf::wave_net(options, rng); };
@@ -349,9 +405,13 @@ TEST_CASE("a WaveNet says what is wrong with options, levels and conditions") {
   const auto given = build({.levels = 4, .channels = 2, .layers = 1, .classes = 2, .local = 3});
   const Tensor<> x = Tensor<>::zeros({2, 5}), local = Tensor<>::zeros({2, 3, 5});
   CHECK_NOTHROW(given.log_prob(x, {.labels = {0, 1}, .local = local}));
-  CHECK_THROWS_AS(given.log_prob(x), pf::ShapeError);
-  CHECK_THROWS_AS(given.sample(2, rng), pf::ShapeError);
-  CHECK_THROWS_AS(given.log_prob(x, Tensor<Index>{0, 1}), pf::ShapeError);
+  CHECK_THROWS_AS(given.log_prob(x), pf::ValueError);
+  CHECK_THROWS_AS(given.sample(2, rng), pf::ValueError);
+  CHECK_THROWS_AS(given.log_prob(x, Tensor<Index>{0, 1}), pf::ValueError);
+  CHECK_THROWS_AS(given.log_prob(x, local), pf::ValueError);
+  CHECK_THROWS_AS(given.log_prob_by_class(x), pf::ValueError);
+  CHECK_THROWS_AS(given.log_prob_by_class(x, {.labels = {0, 1}, .local = local}), pf::ValueError);
+  CHECK_THROWS_AS(plain.log_prob_by_class(x), pf::ValueError);
   CHECK_THROWS_AS(given.log_prob(x, {.labels = {0, 2}, .local = local}), pf::ValueError);
   CHECK_THROWS_AS(given.log_prob(x, {.labels = {0}, .local = local}), pf::ShapeError);
   CHECK_THROWS_AS(given.log_prob(x, {.labels = {0, 1}, .local = Tensor<>::zeros({2, 3, 4})}), pf::ShapeError);

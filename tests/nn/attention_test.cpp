@@ -304,6 +304,39 @@ TEST_CASE("a cache serves the biases and the normalization that it was made with
   CHECK_THROWS_AS(block.step(x, memory), pf::ValueError);
 }
 
+TEST_CASE("a step that throws leaves its cache as it was, and steps of nothing change nothing") {
+  Rng rng(36);
+  const Tensor<> x = pf::normal({2, 2, 8}, rng), next = pf::normal({2, 1, 8}, rng);
+  pf::MultiHeadAttention<> layer(8, 2, rng, {.causal = true});
+  auto cache = layer.cache(2, 4), same = cache;
+  layer.step(x, cache);
+  layer.step(x, same);
+  const Tensor<> bias = layer.out_proj.bias.tensor();
+  layer.out_proj.bias = bias + 1;  // which is used last
+  CHECK_THROWS_AS(layer.step(next, cache), pf::ValueError);
+  CHECK(cache.length() == 2);
+  layer.out_proj.bias = bias;
+  CHECK(layer.step(Tensor<>::zeros({2, 0, 8}), cache).shape() == pf::Shape{2, 0, 8});
+  CHECK(same_bits(layer.step(next, cache), layer.step(next, same)));
+
+  pf::TransformerBlock<> block(8, 2, rng);
+  auto memory = block.cache(2, 4);
+  block.step(x, memory);
+  const Tensor<> weight = block.linear2.weight.tensor();
+  block.linear2.weight = 2 * weight;
+  CHECK_THROWS_AS(block.step(next, memory), pf::ValueError);
+  CHECK(memory.length() == 2);
+  block.linear2.weight = weight;
+  block.norm2.bias = pf::normal({8}, rng);
+  CHECK_THROWS_AS(block.step(next, memory), pf::ValueError);
+  CHECK(memory.length() == 2);
+  auto nobody = block.cache(0, 4);
+  CHECK(block.step(Tensor<>::zeros({0, 3, 8}), nobody).shape() == pf::Shape{0, 3, 8});
+  CHECK(nobody.length() == 3);
+  const pf::TransformerBlock<> turned(8, 2, rng, {.rotary = true});
+  CHECK(turned(Tensor<>::zeros({0, 3, 8})).shape() == pf::Shape{0, 3, 8});
+}
+
 TEST_CASE("attention and transformer blocks refuse options that cannot be") {
   Rng rng(35);
   CHECK_THROWS_AS(pf::MultiHeadAttention<>(8, 2, rng, {.rotary = true, .rotary_base = 0}), pf::ValueError);

@@ -148,6 +148,10 @@ TEST_CASE("the loss of lookup-free quantization has its gradient, and the value 
 TEST_CASE("quantizers without a codebook say what they cannot do") {
   CHECK_THROWS_AS(pf::FiniteScalarQuantizer<>(std::vector<Index>{}), pf::ValueError);
   CHECK_THROWS_WITH(pf::FiniteScalarQuantizer<>({8, 1}), ContainsSubstring("1 levels"));
+  // Products that do not fit an Index: they would come out negative, or as 0.
+  CHECK_THROWS_WITH(pf::FiniteScalarQuantizer<>({2, Index{1} << 62}), ContainsSubstring("more than 2^31"));
+  CHECK_THROWS_AS(pf::FiniteScalarQuantizer<>({4, Index{1} << 62}), pf::ValueError);
+  CHECK(pf::FiniteScalarQuantizer<>({1 << 16, 1 << 15}).levels() == Index{1} << 31);
   CHECK_THROWS_AS(pf::FiniteScalarQuantizer<>(std::vector<Index>(40, 8)), pf::ValueError);
   CHECK_THROWS_AS(pf::LookupFreeQuantizer<>(0), pf::ValueError);
   CHECK_THROWS_AS(pf::LookupFreeQuantizer<>(32), pf::ValueError);

@@ -53,6 +53,12 @@ TEST_CASE("a shifted convolution is conv2d with padding above and to the left") 
   CHECK_THROWS_AS(down(Tensor<double>::ones({1, 2, 6, 5})), pf::ShapeError);
   CHECK_THROWS_AS(pf::ShiftedConv2d<>(1, 1, 0, rng), pf::ValueError);
   CHECK_THROWS_AS(pf::ShiftedConv2d<>(1, 1, 2, rng, {.up = -1}), pf::ValueError);
+  for (const auto& [in, out] : {std::pair<Index, Index>{0, 3}, {3, 0}, {-1, 3}, {3, -1}}) {
+    CHECK_THROWS_AS(pf::ShiftedConv2d<>(in, out, 2, rng), pf::ValueError);
+    CHECK_THROWS_AS(pf::ShiftedConv2d<>::masked(pf::MaskType::b, in, out, rng), pf::ValueError);
+  }
+  CHECK_THROWS_AS(pf::ShiftedConv2d<>::masked(pf::MaskType::b, 3, 3, rng, {.rows = -1}), pf::ValueError);
+  CHECK_THROWS_AS(pf::ShiftedConv2d<>::masked(pf::MaskType::b, 3, 4, rng, {.colors = 3}), pf::ShapeError);
   pf::testing::check_gradients([&](const Tensor<double>& at) { return pf::square(half(at)); },
                                pf::normal<double>({1, 3, 3, 3}, rng), {.order = 2});
 }

@@ -11,6 +11,7 @@
 #include <pushforward/nn/frozen.hpp>
 #include <pushforward/nn/sequential.hpp>
 #include <pushforward/nn/spectral_norm.hpp>
+#include <pushforward/ops/cast.hpp>
 #include <pushforward/testing/check_gradients.hpp>
 #include <pushforward/testing/check_module.hpp>
 
@@ -65,7 +66,9 @@ Tensor<double> rows_of(const Tensor<double>& weight, int axis) {
 template <class L>
 void check_layer(const L& plain, const Tensor<double>& x, int axis) {
   pf::Rng rng(21);
-  const pf::SpectralNorm<L> layer(plain, rng, {.iterations = 800});
+  pf::SpectralNorm<L> layer(plain, rng, {.iterations = 800});
+  layer.update();
+  layer.options.iterations = 1;  // of a pair that has converged: the gradients below are taken many times
   const double sigma = largest_singular_value(rows_of(plain.weight, axis));
   CHECK(pf::max(pf::abs(layer.weight() - plain.weight.tensor() / sigma)).item() < 1e-9);
   L divided = plain;
@@ -164,6 +167,60 @@ TEST_CASE("calls repeat and change nothing; updates follow a changed weight to i
   CHECK(svd.singularValues()(0) == sigma);
 }
 
+TEST_CASE("a pair of other weights never makes the normalized weight explode, whatever the sign of sigma") {
+  pf::Rng rng(12);
+  const auto check = [](auto layer) {
+    using S = typename decltype(layer)::Scalar;
+    pf::evaluate(layer);
+    const auto norm_of = [](const Tensor<S>& w) {
+      return largest_singular_value(pf::cast<double>(pf::stop_gradient(w)));
+    };
+    const auto before = layer.weight();
+    layer.layer.weight = -layer.layer.weight.tensor();
+    CHECK(layer.weight().to_vector() == (-before).to_vector());
+    // sigma = 0 for the pair of another weight: no largest singular value is below the root mean square of them.
+    layer.direction = Tensor<S>{1, 0, 0};
+    layer.input_direction = Tensor<S>{1, 0, 0};
+    layer.layer.weight = Tensor<S>({3, 3}, {0, 2, 0, 3, 0, 0, 0, 0, 1});
+    CHECK(norm_of(layer.weight()) <= 4 * std::sqrt(3.0) + 1e-4);
+    CHECK(norm_of(layer.weight()) > 1);
+    for (const S g : pf::gradient(pf::sum(pf::square(layer.weight())), layer)[0]) CHECK(std::isfinite(g));
+    const Tensor<S> modest = layer.layer.weight.tensor();
+    layer.layer.weight = modest * S(1e20);  // whose squares are no floats
+    CHECK(norm_of(layer.weight()) <= 4 * std::sqrt(3.0) + 1e-4);
+    CHECK(norm_of(layer.weight()) > 1);
+    layer.layer.weight = modest;
+    CHECK(pf::settle_spectral_norms(layer) == 1);
+    CHECK(norm_of(layer.weight()) == Approx(1.0).epsilon(1e-5));
+  };
+  check(pf::SpectralNorm(pf::Linear<double>(3, 3, rng), rng));
+  check(pf::SpectralNorm(pf::Linear<float>(3, 3, rng), rng));
+}
+
+TEST_CASE("settled pairs are those of the weights, from wherever they start") {
+  pf::Rng rng(13);
+  Layer layer(pf::Linear<double>(40, 30, rng), rng);
+  pf::evaluate(layer);
+  for (int i = 0; i < 20; ++i) {
+    layer.layer.weight = pf::normal<double>({30, 40}, rng);
+    layer.settle();
+    CHECK(largest_singular_value(layer.weight()) == Approx(1.0).epsilon(2e-4));
+    CHECK(largest_singular_value(layer.weight()) >= 1 - 1e-12);
+  }
+  // From exactly the vectors of a smaller singular value, which the power method would stay at.
+  Layer stuck(pf::Linear<double>(2, 2, rng), rng);
+  pf::evaluate(stuck);
+  stuck.direction = stuck.input_direction = Tensor<double>{1, 0};
+  stuck.layer.weight = Tensor<double>({2, 2}, {1, 0, 0, 1.1});
+  CHECK(pf::update_spectral_norms(stuck) == 1);
+  CHECK(largest_singular_value(stuck.weight()) == Approx(1.1));
+  const auto bits = [&] { return stuck.direction.to_vector(); };
+  Layer again = stuck;
+  stuck.settle(), again.settle();
+  CHECK(largest_singular_value(stuck.weight()) == Approx(1.0).epsilon(1e-4));
+  CHECK(again.direction.to_vector() == bits());
+}
+
 TEST_CASE("a spectrally normalized network is Lipschitz, and its layers are found wherever they stand") {
   pf::Rng rng(6);
   pf::SpectralMlp<> critic({2, 64, 64, 1}, rng);
@@ -206,6 +263,13 @@ TEST_CASE("a weight of zeros stays zero, and what cannot be normalized is refuse
   CHECK(layer.weight().to_vector() == std::vector<double>(6, 0.0));
   const auto slopes = pf::gradient(pf::sum(layer.weight()), layer);
   for (double g : slopes[0]) CHECK(std::isfinite(g));
+  pf::Linear<double> nothing(3, 2, rng);
+  nothing.weight = Tensor<double>::zeros({2, 3});
+  Layer from_zero(nothing, rng);
+  CHECK(from_zero.weight().to_vector() == std::vector<double>(6, 0.0));
+  from_zero.layer.weight = pf::normal<double>({2, 3}, rng);
+  for (int i = 0; i < 100; ++i) from_zero.update();
+  CHECK(largest_singular_value(from_zero.weight()) == Approx(1.0).epsilon(1e-6));
   CHECK_THROWS_AS(Layer(pf::Linear<double>(3, 2, rng), rng, {.bound = 0}), pf::ValueError);
   CHECK_THROWS_AS(Layer(pf::Linear<double>(3, 2, rng), rng, {.iterations = 0}), pf::ValueError);
   CHECK_THROWS_AS(Layer(pf::Linear<double>(), rng), pf::ShapeError);

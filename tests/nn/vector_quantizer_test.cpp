@@ -1,4 +1,6 @@
 // VectorQuantizer: nearest codes against a search, the moving averages against their formula, gradients against theirs.
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -6,6 +8,7 @@
 #include <Eigen/Dense>
 
 #include <pushforward/nn/vector_quantizer.hpp>
+#include <pushforward/ops/cast.hpp>
 #include <pushforward/testing/check_gradients.hpp>
 
 #include "support/catch.hpp"
@@ -173,6 +176,26 @@ TEST_CASE("codes that are not used are moved to vectors of the batch, and so is 
   CHECK(same(before, quantizer.codebook()));
 }
 
+TEST_CASE("dead codes are moved to different vectors while there are enough") {
+  pf::Rng rng(20);
+  const Index codes = 12;
+  for (const Index n : {12, 40, 5}) {
+    // One code has all vectors, so that the others are dead after a step.
+    const auto z = Tensor<double>::generate({n, 1}, [](Index i) { return 100.0 + static_cast<double>(i); });
+    Vq quantizer(codes, 1, rng, {.update = pf::CodebookUpdate::gradient, .decay = 0.01, .revive_below = 0.5});
+    quantizer(z, rng);
+    quantizer(z, rng);
+    std::vector<Index> uses(static_cast<std::size_t>(n), 0);
+    Index moved = 0;
+    for (const double code : quantizer.codebook())
+      if (code > 50) ++moved, ++uses[static_cast<std::size_t>(std::lround(code)) - 100];
+    CHECK(moved == codes - 1);
+    const auto [least, most] = std::minmax_element(uses.begin(), uses.end());
+    CHECK(*most == (codes - 2) / n + 1);
+    if (n < codes) CHECK(*least >= 1);
+  }
+}
+
 TEST_CASE("k-means finds clusters that are apart, and copes with fewer points than clusters") {
   pf::Rng rng(8);
   const Tensor<double> centers({4, 2}, {0, 0, 9, 0, 0, 9, 9, 9});
@@ -274,6 +297,26 @@ TEST_CASE("where there is no rotation the gradient passes straight through") {
   const Tensor<double> g({4, 2}, {1, -2, 3, -4, 5, -6, 7, -8});
   const auto at = pf::variable(z);
   CHECK(largest(pf::gradient(pf::sum(pf::pass_gradient(q, at, pf::QuantizerGradient::rotation) * g), at) - g) < 1e-14);
+}
+
+TEMPLATE_TEST_CASE("the rotation trick stays finite for vectors of all sizes", "", float, double) {
+  const TestType tiny = std::numeric_limits<TestType>::min(), huge = std::numeric_limits<TestType>::max() / 4;
+  const auto gradient_at = [](TestType z, TestType q) {
+    const auto at = pf::variable(Tensor<TestType>({1, 2}, {z, z}));
+    const Tensor<TestType> code({1, 2}, {q, -q / 2}), g({1, 2}, {3, -4});
+    return pf::gradient(pf::sum(pf::pass_gradient(code, at, pf::QuantizerGradient::rotation) * g), at);
+  };
+  const auto expected = gradient_at(1, 1);
+  // The same turn and scale whatever the unit.
+  for (const TestType unit : {TestType(1e-25), TestType(1e-3), TestType(1e25), huge, 2 * tiny})
+    CHECK(largest(pf::cast<double>(gradient_at(unit, unit) - expected)) < 1e-5);
+  // As it is where z is nothing beside q.
+  for (const TestType z : {tiny / 1000, tiny, TestType(1e-20), TestType(1e-7)}) {
+    CHECK(gradient_at(z, 1)(0, 0) == 3);
+    CHECK(gradient_at(z, 1)(0, 1) == -4);
+    CHECK(std::isfinite(gradient_at(z, huge).sum()));
+    CHECK(std::isfinite(gradient_at(1, z).sum()));
+  }
 }
 
 TEST_CASE("perplexity and usage of codes") {

@@ -1,4 +1,5 @@
 #include <pushforward/models/autoregressive.hpp>
+#include <pushforward/ops/cast.hpp>
 #include <pushforward/testing/check_autoregressive.hpp>
 
 #include "support/catch.hpp"
@@ -49,6 +50,38 @@ struct Draws {
     const Tensor<double> nothing = Tensor<double>::zeros({n, 4});
     return pf::full_completion(*this, nothing, nothing, rng, options);
   }
+};
+
+// A binary model of classes in an order of its own, last element first, that can cheat where labels are.
+enum class Cheat { none, future, neighbor, label, complete, order };
+struct Labelled {
+  Cheat cheat = Cheat::none;
+  Tensor<double> parameters(const Tensor<double>& x, const Tensor<Index>& labels) const {
+    const Tensor<double> shift = pf::unsqueeze(pf::cast<double>(labels), 1) * 0.3;
+    Tensor<double> seen = pf::flip(sums(pf::flip(x, 1)), 1) + shift;
+    if (cheat == Cheat::future)  // element 2 sees element 0 after it, in one class only
+      seen = seen + shift * pf::slice(x, 1, 0, 1) * Tensor<double>{0, 0, 1e-9, 0};
+    if (cheat == Cheat::neighbor) seen = seen + 1e-9 * pf::mean(shift);
+    return pf::unsqueeze(seen, 1);
+  }
+  pf::BernoulliConditional conditional() const { return {}; }
+  Tensor<double> complete(const Tensor<double>& x, const Tensor<double>& known, const Tensor<Index>& labels,
+                          pf::Rng& rng, const pf::DrawOptions& options = {}) const {
+    return draw(x, known, cheat == Cheat::complete ? pf::flip(labels, 0) : labels, rng, options);
+  }
+  Tensor<double> sample(const Tensor<Index>& labels, pf::Rng& rng, const pf::DrawOptions& options = {}) const {
+    const Tensor<double> nothing = Tensor<double>::zeros({labels.size(), 4});
+    return draw(nothing, nothing, cheat == Cheat::label ? Tensor<Index>::zeros(labels.shape()) : labels, rng, options);
+  }
+
+ private:
+  Tensor<double> draw(const Tensor<double>& x, const Tensor<double>& known, const Tensor<Index>& labels, pf::Rng& rng,
+                      const pf::DrawOptions& options) const {
+    const std::vector<Index> order = cheat == Cheat::order ? std::vector<Index>{3, 2, 0, 1} : backwards;
+    return pf::full_completion([&](const Tensor<double>& at) { return parameters(at, labels); }, conditional(), x,
+                               known, rng, options, order);
+  }
+  static inline const std::vector<Index> backwards{3, 2, 1, 0};
 };
 
 }  // namespace
@@ -140,6 +173,41 @@ TEST_CASE("models pass with their own orders, and draws that are not those of wh
   std::vector<Index> wrong;
   for (Index place = 3; place >= 0; --place) wrong.push_back(made.element(place));
   CHECK_THROWS_AS(check_autoregressive(made, x, {.order = wrong}), CheckFailed);
+}
+
+TEST_CASE("models of classes are checked for their labels, and those that cheat are caught") {
+  pf::Rng rng(7);
+  const Tensor<double> x = pf::bernoulli(Tensor<double>::full({12, 4}, 0.5), rng);
+  const Tensor<Index> labels{0, 2, 1, 3, 0, 1, 2, 3, 3, 0, 2, 1};
+  const AutoregressiveCheckOptions options{.order = {3, 2, 1, 0}, .whole_past = true, .labels = labels};
+  CHECK_NOTHROW(check_autoregressive(Labelled{}, x, options));
+  CHECK_NOTHROW(check_autoregressive(Labelled{}, x, rng, options));
+  CHECK_THROWS_WITH(check_autoregressive(Labelled{Cheat::future}, x, options),
+                    ContainsSubstring("element [2], in place 1") && ContainsSubstring("in its future"));
+  CHECK_THROWS_WITH(check_autoregressive(Labelled{Cheat::neighbor}, x, options), ContainsSubstring("other events"));
+  CHECK_THROWS_WITH(check_autoregressive(Labelled{Cheat::label}, x, rng, options), ContainsSubstring("sample gives"));
+  CHECK_THROWS_WITH(check_autoregressive(Labelled{Cheat::complete}, x, rng, options),
+                    ContainsSubstring("complete gives"));
+  // Draws in another order than the one asked for.
+  CHECK_THROWS_WITH(check_autoregressive(Labelled{Cheat::order}, x, rng, options), ContainsSubstring("complete gives"));
+
+  const Tensor<Index> tokens({2, 3}, {0, 2, 1, 1, 2, 0});
+  struct Tokens {
+    Index ahead;
+    Tensor<> logits(const Tensor<Index>& t, const Tensor<Index>& of) const {
+      return token_sums(t, -1) + pf::reshape(pf::cast<float>(of), {-1, 1, 1}) * token_sums(t, ahead);
+    }
+  };
+  CHECK_NOTHROW(check_autoregressive(Tokens{-1}, tokens, {.whole_past = true, .labels = {0, 1}}));
+  CHECK_THROWS_WITH(check_autoregressive(Tokens{0}, tokens, {.labels = {0, 1}}),
+                    ContainsSubstring("which is the element itself"));
+  CHECK_NOTHROW(check_autoregressive(Tokens{0}, tokens, {.labels = {0, 0}}));  // only in class 1
+
+  CHECK_THROWS_WITH(check_autoregressive(Labelled{}, x, {.order = {3, 2, 1, 0}}), ContainsSubstring("give it .labels"));
+  CHECK_THROWS_AS(check_autoregressive(Labelled{}, x, {.labels = {0, 1}}), pf::ShapeError);
+  CHECK_THROWS_WITH(check_autoregressive([](const Tensor<double>& at) { return sums(at); }, x, {.labels = labels}),
+                    ContainsSubstring("does not take any"));
+  CHECK_THROWS_AS(check_autoregressive(Draws{}, x, rng, {.labels = labels}), pf::ValueError);
 }
 
 TEST_CASE("what the check cannot judge is refused") {

@@ -7,10 +7,14 @@
 #include <pushforward/metrics/samples.hpp>
 #include <pushforward/models/flow.hpp>
 #include <pushforward/models/gan.hpp>
+#include <pushforward/models/heads.hpp>
+#include <pushforward/models/vae.hpp>
 #include <pushforward/nn/linear.hpp>
 #include <pushforward/training/adversarial.hpp>
+#include <pushforward/training/factor_vae.hpp>
 
 #include "support/catch.hpp"
+#include "support/spectral_norms.hpp"
 
 namespace pf = pushforward;
 using Catch::Matchers::ContainsSubstring;
@@ -120,7 +124,7 @@ TEST_CASE("with a spectrally normalized critic, an average and a schedule it is 
   pf::SpectralMlp<> critic({2, 16, 1}, b);
   pf::Adam gan_adam({.learning_rate = 2e-4, .beta1 = 0.5}), critic_adam = gan_adam;
   pf::Ema average(gan, {.decay = 0.5});
-  for (int epoch = 0; epoch < 2; ++epoch)
+  for (int epoch = 0; epoch < 2; ++epoch) {
     for (const auto& real : pf::batches(data, 64, b)) {
       critic_adam.set_learning_rate(2e-4 * schedule(critic_adam.steps()));
       gan_adam.set_learning_rate(2e-4 * schedule(gan_adam.steps()));
@@ -130,11 +134,48 @@ TEST_CASE("with a spectrally normalized critic, an average and a schedule it is 
       gan_adam.step(gan, pf::gradient(loss.generator_loss(critic, gan.rsample(real.size(0), b)), gan));
       average.update(gan);
     }
+    pf::settle_spectral_norms(critic);
+  }
   CHECK(numbers(fitted) == numbers(average.model()));
   CHECK(numbers(fitted) != numbers(gan));
   CHECK(seen == numbers(fitted));
   CHECK(numbers(fitted_critic) == numbers(critic));
   CHECK(fitted_critic.layers[1].direction.to_vector() == critic.layers[1].direction.to_vector());
+}
+
+TEST_CASE("after adversarial trainings spectral norms are those of the weights: critics, averages, discriminators") {
+  pf::Rng rng(6);
+  const auto data = samples(300);
+  pf::Gan gan(pf::SpectralMlp<>({2, 16, 2}, rng), 2);
+  pf::SpectralMlp<> critic({2, 16, 1}, rng);
+  const pf::Optimizer fast = pf::Adam({.learning_rate = 0.1});
+  const auto see = [&](const auto&) {
+    support::expect_spectral_norms_of_one(gan.generator());
+    support::expect_spectral_norms_of_one(critic);
+  };
+  int calls = 0;
+  const auto stop = [&](const auto&) {
+    if (++calls == 3) std::raise(SIGINT);
+  };
+  for (const double ema_decay : {0.0, 0.9}) {
+    pf::fit_adversarial(gan, critic, data, pf::Hinge{},
+                        quiet({.epochs = 3,
+                               .batch_size = 20,
+                               .generator_optimizer = fast,
+                               .critic_optimizer = fast,
+                               .ema_decay = ema_decay,
+                               .callbacks = {see, stop}}),
+                        rng);
+    see(0);
+  }
+
+  pf::Vae vae(pf::GaussianHead(pf::Mlp<>({2, 8, 4}, rng)), pf::GaussianHead(pf::Mlp<>({2, 8, 4}, rng)), 2);
+  pf::SpectralMlp<> discriminator({2, 16, 1}, rng);
+  const auto before = discriminator.layers[0].layer.weight.to_vector();
+  pf::fit_factor_vae(vae, discriminator, data, {.gamma = 1},
+                     {.epochs = 2, .batch_size = 20, .progress = pf::Progress::off}, rng, fast);
+  CHECK(discriminator.layers[0].layer.weight.to_vector() != before);
+  support::expect_spectral_norms_of_one(discriminator);
 }
 
 TEST_CASE("fit_adversarial: the same seed gives the same bits for any number of threads") {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <pushforward/nn/linear.hpp>
+#include <pushforward/nn/spectral_norm.hpp>
 #include <pushforward/ops/reductions.hpp>
 #include <pushforward/training.hpp>
 
@@ -31,6 +32,7 @@ struct Network {
   pf::Parameter<double> fine;
   pf::Buffer<> mean;
   pf::Buffer<pf::Index> order;
+  pf::SpectralNorm<> smooth;
 
   explicit Network(std::uint64_t seed, pf::Index hidden = 16) {
     pf::Rng rng(seed);
@@ -38,12 +40,14 @@ struct Network {
     fine = pf::normal<double>({3}, rng);
     mean = pf::normal({2}, rng);
     order = pf::permutation(5, rng);
+    smooth = pf::SpectralNorm(pf::Linear<>(2, 2, rng), rng);
   }
   static void members(auto& self, auto&& visit) {
     visit("mlp", self.mlp);
     visit("fine", self.fine);
     visit("mean", self.mean);
     visit("order", self.order);
+    visit("smooth", self.smooth);
   }
 };
 
@@ -63,7 +67,7 @@ bool same(const Network& a, const Network& b) {
 // A noisy objective, so that the generator's position counts, with a buffer that follows the data.
 const auto objective = [](Network& model, const pf::Tensor<>& batch, pf::Rng& rng) {
   model.mean = model.mean * 0.9f + pf::mean(batch, 0) * 0.1f;
-  return pf::mean(pf::square(model.mlp(batch + 0.1f * pf::normal(batch.shape(), rng)) - batch));
+  return pf::mean(pf::square(model.smooth(model.mlp(batch + 0.1f * pf::normal(batch.shape(), rng))) - batch));
 };
 
 pf::Tensor<> samples(pf::Index n, std::uint64_t seed) {

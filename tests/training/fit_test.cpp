@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include <pushforward/nn/linear.hpp>
+#include <pushforward/nn/spectral_norm.hpp>
 #include <pushforward/ops/reductions.hpp>
 #include <pushforward/training.hpp>
 
 #include "support/catch.hpp"
+#include "support/spectral_norms.hpp"
 
 namespace pf = pushforward;
 using Catch::Approx;
@@ -49,6 +51,38 @@ pf::Tensor<> samples(pf::Index n, std::uint64_t seed = 5) {
 pf::FitOptions quiet(pf::FitOptions options) {
   options.progress = pf::Progress::off;
   return options;
+}
+
+// y = 3 x, which a network of spectral norm 1 cannot reach: its weights grow all the time.
+template <class S>
+S steep(const pf::SpectralMlp<S>& model, const pf::Tensor<S>& x) {
+  return pf::mean(pf::square(model(x) - 3 * x)).item();
+}
+template <class S>
+void check_spectral_norms(double ema_decay, pf::Index patience) {
+  pf::Rng rng(3);
+  pf::SpectralMlp<S> model({2, 24, 24, 2}, rng);
+  const auto x = pf::normal<S>({200, 2}, rng);
+  const auto loss = [](const auto& m, const pf::Tensor<S>& batch) {
+    return pf::mean(pf::square(m(batch) - 3 * batch));
+  };
+  std::vector<double> losses;
+  const auto see = [&](const pf::EpochReport&) {
+    support::expect_spectral_norms_of_one(model), losses.push_back(steep(model, x));
+  };
+  const auto history = pf::fit(model, x, loss,
+                               quiet({.epochs = 4,
+                                      .batch_size = 20,
+                                      .optimizer = pf::Adam({.learning_rate = 0.1}),
+                                      .ema_decay = ema_decay,
+                                      .validation = x,
+                                      .patience = patience,
+                                      .callbacks = {see}}),
+                               rng);
+  support::expect_spectral_norms_of_one(model);
+  REQUIRE(losses.size() == history.epochs.size());
+  for (std::size_t i = 0; i < losses.size(); ++i)  // validation sees what callbacks see
+    CHECK(history.epochs[i].validation_loss == Approx(losses[i]).epsilon(1e-5));
 }
 
 std::string content(const std::string& path) {
@@ -190,6 +224,51 @@ TEST_CASE("with a moving average, validation, callbacks and the result are of th
     }
   CHECK(ema.model().mean.to_vector() == seen);
   CHECK(raw.mean.to_vector() != seen);
+}
+
+TEST_CASE("spectral norms follow their weights, and are at most 1 in evaluation: of plain, averaged and best models") {
+  for (const double ema_decay : {0.0, 0.9})
+    for (const pf::Index patience : {0, 1}) {
+      check_spectral_norms<double>(ema_decay, patience);
+      check_spectral_norms<float>(ema_decay, patience);
+    }
+}
+
+TEST_CASE("with spectral norms fit is this loop, and a training that is cut short settles them, too") {
+  const auto x = samples(100);
+  const auto loss = [](const pf::SpectralMlp<>& m, const pf::Tensor<>& batch) {
+    return pf::mean(pf::square(m(batch) - 3 * batch));
+  };
+  pf::Rng a(4), b(4);
+  pf::SpectralMlp<> fitted({2, 8, 2}, a), net({2, 8, 2}, b);
+  pf::fit(fitted, x, loss, quiet({.epochs = 2, .batch_size = 20}), a);
+  pf::Adam adam;
+  b.split(), b.split();
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    for (const auto& batch : pf::batches(x, 20, b)) {
+      pf::update_spectral_norms(net);
+      adam.step(net, pf::gradient(loss(net, batch), net));
+    }
+    pf::settle_spectral_norms(net);
+  }
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(fitted.layers[i].layer.weight.to_vector() == net.layers[i].layer.weight.to_vector());
+    CHECK(fitted.layers[i].direction.to_vector() == net.layers[i].direction.to_vector());
+  }
+
+  int batches = 0;
+  const auto press = [&](const pf::SpectralMlp<>& m, const pf::Tensor<>& batch) {
+    if (++batches == 7) std::raise(SIGINT);
+    return loss(m, batch);
+  };
+  for (const double ema_decay : {0.0, 0.5}) {
+    batches = 0;
+    const auto history =
+        pf::fit(fitted, x, press,
+                quiet({.batch_size = 10, .optimizer = pf::Adam({.learning_rate = 0.3}), .ema_decay = ema_decay}), a);
+    CHECK(history.interrupted);
+    support::expect_spectral_norms_of_one(fitted);
+  }
 }
 
 TEST_CASE("a callback can end the training") {

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -24,7 +25,8 @@ namespace pushforward::data {
 /// vocabulary, write symbols(): Vocabulary(symbols()) is the same one.
 class Vocabulary {
  public:
-  /// The characters that occur in a text. Throws ValueError for a text that is empty or not UTF-8.
+  /// The characters that occur in a text, or all bytes if it is bytes().symbols(). Throws ValueError for a text that is
+  /// empty or not UTF-8.
   explicit Vocabulary(std::string_view text);
   /// All bytes: a token is the byte itself.
   static Vocabulary bytes() { return Vocabulary(); }
@@ -70,6 +72,61 @@ struct WindowOptions {
 /// Throws ShapeError for a sequence that is shorter than one, ValueError for a length or stride that is not positive.
 Tensor<Index> windows(const Tensor<Index>& tokens, const WindowOptions& options);
 
+namespace detail {
+
+// Where a crop of each row begins.
+template <class T>
+std::vector<Index> crop_places(const Tensor<T>& x, Index length, Rng& rng) {
+  if (length < 1) fail<ValueError>("random_crops: got length = ", length, ", expected a positive number");
+  if (x.rank() != 2 || x.size(1) < length)
+    fail<ShapeError>("random_crops: got rows ", x.shape(), ", expected [n, w] with w of at least ", length);
+  std::vector<Index> places(static_cast<std::size_t>(x.size(0)), 0);
+  if (x.size(1) > length)
+    for (Index& place : places) place = rng.uniform_index(x.size(1) - length + 1);
+  return places;
+}
+
+// The crops of what lies along the rows: [n, .., w] -> [n, .., length].
+template <class T>
+Tensor<T> crop(const Tensor<T>& x, const std::vector<Index>& places, Index length) {
+  const Index width = x.size(-1), rows = x.size(0), each = rows == 0 ? 0 : x.size() / width / rows;
+  if (width == length) return x;
+  return Tensor<T>::build(x.shape().without(-1).inserted(x.rank() - 1, length), [&](T* out) {
+    for (Index i = 0; i < rows * each; ++i)
+      std::copy_n(x.data() + i * width + places[static_cast<std::size_t>(i / each)], length, out + i * length);
+  });
+}
+
+// What belongs to rows x [n, w], for crops of them: labels of whole rows as they are, what lies along them cropped.
+template <class T, class Y>
+Tensor<Y> crop_given(const Tensor<T>& x, const Tensor<Y>& y, const std::vector<Index>& places, Index length) {
+  if (y.rank() == 0 || y.size(0) != x.size(0))
+    fail<ShapeError>("random_crops: got ", y.shape(), " for rows ", x.shape(), ", expected as many rows");
+  const bool along = y.rank() > 2 || (y.rank() == 2 && std::is_same_v<Y, Index>);
+  if (!along) return y;
+  if (y.size(-1) != x.size(1))
+    fail<ShapeError>("random_crops: got ", y.shape(), " beside rows ", x.shape(), ", expected a last axis of ",
+                     x.size(1));
+  return crop(y, places, length);
+}
+
+}  // namespace detail
+
+/// `length` neighbors of each row [n, w], from a place drawn for each: [n, length]; rows of just the length are taken
+/// as they are, without a draw. Throws ShapeError for shorter ones, ValueError for a length that is not positive.
+template <class T>
+Tensor<T> random_crops(const Tensor<T>& x, Index length, Rng& rng) {
+  const std::vector<Index> places = detail::crop_places(x, length, rng);
+  return detail::crop(x, places, length);
+}
+/// Crops of rows [n, w], and what belongs to them: labels [n] or numbers [n, c] of whole rows stay as they are; tokens
+/// Tensor<Index> [n, w] or numbers [n, c, w] that lie beside the rows are cropped at the same places.
+template <class T, class Y>
+std::tuple<Tensor<T>, Tensor<Y>> random_crops(const Tensor<T>& x, const Tensor<Y>& y, Index length, Rng& rng) {
+  const std::vector<Index> places = detail::crop_places(x, length, rng);
+  return {detail::crop(x, places, length), detail::crop_given(x, y, places, length)};
+}
+
 /// What `random_crops` gives: an objective on parts of its rows.
 template <class Objective>
 struct RandomCrops {
@@ -78,29 +135,31 @@ struct RandomCrops {
 
   template <class Model, class T>
   auto operator()(const Model& model, const Tensor<T>& x, Rng& rng) const {
-    return evaluate_objective(objective, model, crop(x, rng), rng);
+    return evaluate_objective(objective, model, random_crops(x, length, rng), rng);
   }
   template <class Model, class T>
   auto operator()(const Model& model, const Tensor<T>& x, Rng& rng, const ExampleMean& over) const {
-    return evaluate_objective(objective, model, crop(x, rng), rng, over);
+    return evaluate_objective(objective, model, random_crops(x, length, rng), rng, over);
+  }
+  /// With labels of the rows, or with what lies beside them.
+  template <class Model, class T, class Y>
+  auto operator()(const Model& model, const Tensor<T>& x, const Tensor<Y>& y, Rng& rng) const {
+    const auto [crops, given] = random_crops(x, y, length, rng);
+    if constexpr (std::is_invocable_v<const Objective&, const Model&, const Tensor<T>&, const Tensor<Y>&, Rng&>)
+      return objective(model, crops, given, rng);
+    else
+      return objective(model, crops, given);
+  }
+  template <class Model, class T, class Y>
+  auto operator()(const Model& model, const Tensor<T>& x, const Tensor<Y>& y, Rng& rng, const ExampleMean& over) const {
+    const auto [crops, given] = random_crops(x, y, length, rng);
+    return evaluate_objective(pushforward::detail::ObjectiveGiven<Objective, Tensor<Y>>{objective, given}, model, crops,
+                              rng, over);
   }
   auto at(Index step, Index total) const requires requires(const Objective& o) { o.at(step, total); }
   {
     const auto now = objective.at(step, total);
     return RandomCrops<std::remove_const_t<decltype(now)>>{now, length};
-  }
-
- private:
-  template <class T>
-  Tensor<T> crop(const Tensor<T>& x, Rng& rng) const {
-    if (x.rank() != 2 || x.size(1) < length)
-      fail<ShapeError>("random_crops: got rows ", x.shape(), ", expected [n, w] with w of at least ", length);
-    const Index n = x.size(0), width = x.size(1);
-    if (width == length) return x;
-    return Tensor<T>::build(Shape{n, length}, [&](T* out) {
-      for (Index row = 0; row < n; ++row)
-        std::copy_n(x.data() + row * width + rng.uniform_index(width - length + 1), length, out + row * length);
-    });
   }
 };
 
@@ -110,8 +169,9 @@ struct RandomCrops {
 ///         {.validation = windows(held_out, {.length = t})}, rng)
 ///
 /// sees every window of t tokens equally often, and other ones in every epoch; rows of just the length, as here in
-/// validation, are taken as they are. Throws ValueError for a length that is not positive; in training ShapeError for
-/// shorter rows.
+/// validation, are taken as they are. Data may be a tuple of rows and their labels, or of rows and what lies beside
+/// them (see random_crops(x, y, length, rng)), with weights or without. Throws ValueError for a length that is not
+/// positive; in training ShapeError for shorter rows.
 template <class Objective>
 RandomCrops<Objective> random_crops(Objective objective, Index length) {
   if (length < 1) fail<ValueError>("random_crops: got length = ", length, ", expected a positive number");

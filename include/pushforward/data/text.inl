@@ -52,6 +52,8 @@ PUSHFORWARD_ONCE std::string character_name(char32_t code) {
 }  // namespace detail
 
 PUSHFORWARD_ONCE Vocabulary::Vocabulary(std::string_view text) {
+  of_bytes_ = text == bytes().symbols();  // which is not UTF-8
+  if (of_bytes_) return;
   if (text.empty()) fail<ValueError>("Vocabulary: the text is empty, expected at least one character");
   for (std::size_t at = 0; at < text.size();) {
     const char32_t code = detail::next_character("Vocabulary", text, at);
@@ -118,8 +120,9 @@ PUSHFORWARD_ONCE std::string load_tiny_shakespeare(const std::string& directory)
 
 PUSHFORWARD_ONCE std::pair<Tensor<Index>, Tensor<Index>> split_sequence(const Tensor<Index>& tokens, double fraction) {
   if (tokens.rank() != 1) fail<ShapeError>("split_sequence: got tokens ", tokens.shape(), ", expected [t]");
-  const Index t = tokens.size(), last = static_cast<Index>(fraction * static_cast<double>(t));
-  if (!(fraction > 0 && fraction < 1) || last < 1 || last >= t)
+  const Index t = tokens.size();
+  const Index last = fraction > 0 && fraction < 1 ? static_cast<Index>(fraction * static_cast<double>(t)) : 0;
+  if (last < 1 || last >= t)
     fail<ValueError>("split_sequence: the fraction ", fraction, " of ", t,
                      " tokens leaves one part empty, expected a number between 0 and 1 that does not");
   return {slice(tokens, 0, 0, t - last), slice(tokens, 0, t - last, t)};

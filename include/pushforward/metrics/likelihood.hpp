@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
+#include <type_traits>
 
 #include <pushforward/autodiff/tensor.hpp>
 #include <pushforward/ops/shape_ops.hpp>
@@ -14,33 +16,60 @@ struct LikelihoodOptions {
   Index batch_size = 1000;  ///< Examples scored at once.
 };
 
-/// The mean of -log p(x) over the examples of x [n, ..], in nats per example; lower is better.
-///
-/// `model` is anything with `log_prob`, or a function of a batch that gives one log-density (or bound) per example.
-/// Throws ShapeError for no examples or another number of log-densities than examples.
-template <class Model, class S>
-double negative_log_likelihood(const Model& model, const Tensor<S>& x, const LikelihoodOptions& options = {}) {
+namespace detail {
+
+// log p of examples, given what is known of each, by a model's log_prob or by a function.
+template <class Model, class... Data>
+auto log_densities(const Model& model, const Data&... data) {
+  if constexpr (requires { model.log_prob(data...); })
+    return model.log_prob(data...);
+  else
+    return model(data...);
+}
+
+inline void check_conditions(const char* name, const Shape& conditions, Index n) {
+  if (conditions.rank() == 0 || conditions[0] != n)
+    fail<ShapeError>(name, ": got conditions of shape ", conditions, " for ", n, " examples, expected one each");
+}
+
+template <class Model, class T, class... Given>
+double mean_negative_log_density(const Model& model, const LikelihoodOptions& options, const Tensor<T>& x,
+                                 const Tensor<Given>&... given) {
   constexpr const char* name = "negative_log_likelihood";
   if (x.rank() == 0 || x.size(0) == 0)
     fail<ShapeError>(name, ": got data of shape ", x.shape(), ", expected examples along the first axis");
   if (options.batch_size < 1)
     fail<ValueError>(name, ": got batch_size = ", options.batch_size, ", expected at least 1");
-  const NoGradient guard;
   const Index n = x.size(0);
+  (check_conditions(name, given.shape(), n), ...);
+  const NoGradient guard;
   double total = 0;
   for (Index start = 0; start < n; start += options.batch_size) {
-    const Tensor<S> batch = slice(x, 0, start, std::min(n, start + options.batch_size));
-    Tensor<S> scores;
-    if constexpr (requires { model.log_prob(batch); })
-      scores = model.log_prob(batch);
-    else
-      scores = model(batch);
-    if (scores.size() != batch.size(0))
-      fail<ShapeError>(name, ": the model gave log-densities of shape ", scores.shape(), " for ", batch.size(0),
+    const Index end = std::min(n, start + options.batch_size);
+    const auto scores = log_densities(model, slice(x, 0, start, end), slice(given, 0, start, end)...);
+    if (scores.size() != end - start)
+      fail<ShapeError>(name, ": the model gave log-densities of shape ", scores.shape(), " for ", end - start,
                        " examples, expected one each");
     total -= scores.sum();
   }
   return total / static_cast<double>(n);
+}
+
+}  // namespace detail
+
+/// The mean of -log p(x) over the examples of x [n, ..], numbers or tokens, in nats per example; lower is better.
+///
+/// `model` is anything with `log_prob`, or a function of a batch that gives one log-density (or bound) per example.
+/// Throws ShapeError for no examples or another number of log-densities than examples.
+template <class Model, class T>
+double negative_log_likelihood(const Model& model, const Tensor<T>& x, const LikelihoodOptions& options = {}) {
+  return detail::mean_negative_log_density(model, options, x);
+}
+/// The mean of -log p(x | given), for labels [n] or conditions [n, ..] of the examples: `log_prob(x, given)`.
+template <class Model, class T, class Given>
+double negative_log_likelihood(const Model& model, const Tensor<T>& x, const Tensor<Given>& given,
+                               const LikelihoodOptions& options = {}) {
+  return detail::mean_negative_log_density(model, options, x, given);
 }
 
 /// Bits per dimension of data with whole values: nats / (dims log 2) + log2(levels), lower is better.

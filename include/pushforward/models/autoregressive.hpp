@@ -59,12 +59,14 @@ class Autoregressive {
   ///
   /// An unknown number is drawn given the known and drawn ones before it in the order. The result is an exact draw of
   /// p(unknown | known) where the known numbers come first in the order. The same bits as `full_completion` gives.
-  /// Throws ShapeError, and ValueError for options that the conditional cannot follow.
+  /// Throws ShapeError, and ValueError for options that the conditional cannot follow, or known numbers that it cannot
+  /// hold.
   Tensor<S> complete(const Tensor<S>& x, const Tensor<S>& known, Rng& rng, const DrawOptions& options = {}) const {
     if (x.rank() != 2) fail<ShapeError>("Autoregressive::complete: x of shape ", x.shape(), ", expected [n, d]");
     detail::check_features("Autoregressive::complete", x.shape(), features());
     NoGradient guard;
     const Tensor<S> given = expand(known, x.shape());
+    detail::check_known("Autoregressive", conditional_, x, given);
     return Tensor<S>::build(x.shape(), [&](S* out) {
       std::copy_n(x.data(), x.size(), out);
       draw_unknown(x.size(0), given, out, rng, options);

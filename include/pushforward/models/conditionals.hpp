@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <limits>
 #include <vector>
 
 #include <pushforward/distributions/fused.hpp>
@@ -15,12 +16,19 @@
 
 namespace pushforward {
 
+/// The numbers that a conditional is a distribution of.
+struct NumberRange {
+  double least = std::numeric_limits<double>::lowest(), most = std::numeric_limits<double>::max();
+  bool whole = false;  ///< whole numbers only
+};
+
 /// The distribution of single numbers that are independent given P parameters each.
 ///
 /// `parameters()` is P; `log_prob(parameters [.., P, d], x [.., d])` is the sum over the d numbers in nats, [..], and
 /// differentiable; `sample(parameters [n, P], rng)` draws one number for each row, [n], and with DrawOptions as a third
 /// argument as these say (without it the model takes no others than the defaults). A conditional may also have
-/// `marginals(x [n, d])`: parameters [P, d] at which it is like the columns of x, from which a model starts.
+/// `marginals(x [n, d])`: parameters [P, d] at which it is like the columns of x, from which a model starts; and
+/// `range()`, a NumberRange, or `levels()`, by which `complete` refuses what is known and cannot be.
 template <class C, class S = float>
 concept ConditionalDistribution = requires(const C& c, const Tensor<S>& t, Rng& rng) {
   { c.parameters() } -> std::convertible_to<Index>;
@@ -44,17 +52,79 @@ Tensor<S> draw_conditional(const C& conditional, const Tensor<S>& parameters, Rn
   }
 }
 
+// The numbers that a conditional says it is for; else all that are finite.
+template <class C>
+NumberRange range_of(const C& conditional) {
+  if constexpr (requires { conditional.range(); })
+    return conditional.range();
+  else if constexpr (requires { conditional.levels(); })
+    return {0, static_cast<double>(conditional.levels() - 1), true};
+  else
+    return {};
+}
+
+template <class S>
+bool in_range(const NumberRange& range, S x) {
+  const double value = static_cast<double>(x);
+  return value >= range.least && value <= range.most && (!range.whole || value == std::floor(value));
+}
+
+template <class S>
+[[noreturn]] void fail_out_of_range(const char* name, const char* what, Index i, S value, const NumberRange& range) {
+  if (range.most == NumberRange{}.most) fail<ValueError>(name, what, i, " is ", value, ", expected a finite number");
+  fail<ValueError>(name, what, i, " is ", value, ", expected a ", range.whole ? "whole number" : "number", " from ",
+                   range.least, " to ", range.most);
+}
+
+// Whether one of n numbers is not from least to most. With sixteen flags compilers vectorize it at -O2, too.
+template <class S>
+bool any_outside(Index n, const S* x, S least, S most) {
+  return vectorized([=] {
+    constexpr int lanes = 16;
+    int found[lanes] = {}, any = 0;
+    for (Index i = 0; i + lanes <= n; i += lanes) {
+      PUSHFORWARD_SIMD
+      for (int j = 0; j < lanes; ++j) found[j] |= !(x[i + j] >= least) | !(x[i + j] <= most);
+    }
+    for (Index i = n - n % lanes; i < n; ++i) any |= !(x[i] >= least) | !(x[i] <= most);
+    for (const int f : found) any |= f;
+    return any != 0;
+  });
+}
+
+// Throws ValueError for a number of x that is not in the range.
+template <class S>
+void check_range(const char* name, const Tensor<S>& x, const NumberRange& range) {
+  using Limits = std::numeric_limits<S>;
+  const S least = static_cast<S>(std::max(range.least, static_cast<double>(Limits::lowest())));
+  const S most = static_cast<S>(std::min(range.most, static_cast<double>(Limits::max())));
+  if (!range.whole && !any_outside(x.size(), x.data(), least, most)) return;
+  for (Index i = 0; i < x.size(); ++i)
+    if (!in_range(range, x.data()[i])) fail_out_of_range(name, ": element ", i, x.data()[i], range);
+}
+
+// The same for what is given to be completed: where `given` is not 0.
+template <class C, class S>
+void check_known(const char* name, const C& conditional, const Tensor<S>& x, const Tensor<S>& given) {
+  const NumberRange range = range_of(conditional);
+  for (Index i = 0; i < x.size(); ++i)
+    if (given.data()[i] != S(0) && !in_range(range, x.data()[i]))
+      fail_out_of_range(name, "::complete: known element ", i, x.data()[i], range);
+}
+
 }  // namespace detail
 
 /// Binary numbers, P(x = 1) = sigmoid(logit): one parameter, the logit.
 struct BernoulliConditional {
   Index parameters() const { return 1; }
+  NumberRange range() const { return {0, 1}; }
 
-  /// sum_i x_i l_i - log(1 + e^l_i) in nats. x may lie between 0 and 1: then it is minus the cross-entropy.
+  /// sum_i x_i l_i - log(1 + e^l_i) in nats. x may lie between 0 and 1: then it is minus the cross-entropy. Throws
+  /// ValueError for other numbers.
   template <class S>
   Tensor<S> log_prob(const Tensor<S>& parameters, const Tensor<S>& x) const {
-    // Bounded, so that numbers that are far from binary give no difference of infinities.
-    auto nats = [](auto l, auto u) { return clamp(u, -1e6, 1e6) * l - softplus(l); };
+    detail::check_range("BernoulliConditional", x, range());
+    auto nats = [](auto l, auto u) { return u * l - softplus(l); };
     return detail::event_sum(nats, reshape(parameters, x.shape()), x);
   }
   /// parameters [n, 1] -> [n] zeros and ones.
@@ -69,6 +139,7 @@ struct BernoulliConditional {
   /// The logits of the means, a little towards one half.
   template <class S>
   Tensor<S> marginals(const Tensor<S>& x) const {
+    detail::check_range("BernoulliConditional", x, range());
     const double n = static_cast<double>(x.size(0));
     const Tensor<S> p = clamp((sum(x, 0, true) + 0.5) / (n + 1), 1e-6, 1 - 1e-6);  // [1, d]
     return log(p) - log1p(-p);
@@ -174,20 +245,21 @@ class GaussianMixtureConditional {
     return sum(logsumexp(each, -2) - logsumexp(logits, -2), -1);
   }
 
-  /// parameters [n, 3 k] -> [n]. The options act on the choice of a component; the temperature, which takes densities
-  /// to the power 1 / temperature, also on its variance, which is multiplied by it.
+  /// parameters [n, 3 k] -> [n]. `top_k` and `top_p` choose among components; a temperature T takes the density of each
+  /// component to the power 1 / T: a variance is multiplied by T, a weight w becomes (w std^(T - 1))^(1 / T).
+  ///
+  /// T = 0 gives the mean of the component with the highest peak. Where components lie apart, that is the mode, and
+  /// draws at other T are from p to the power 1 / T; where they overlap both are near it only.
   template <class S>
   Tensor<S> sample(const Tensor<S>& parameters, Rng& rng, const DrawOptions& options = {}) const {
     const Index n = parameters.size(0), k = components_;
-    const Tensor<Index> chosen = draw(slice(parameters, -1, 0, k), rng, options);
+    const Tensor<Index> chosen = draw(weights(parameters, options.temperature), rng, options);
     const Tensor<S> noise = normal<S>({n}, rng);
     const double wide = std::sqrt(options.temperature);
     return Tensor<S>::generate({n}, [&](Index i) {
       const S* row = parameters.data() + i * 3 * k + chosen.data()[i];
-      const double r = std::min(static_cast<double>(row[2 * k]), 30.0) - least_;
-      const double log_std = least_ + (r > 0 ? r + std::log1p(std::exp(-r)) : std::log1p(std::exp(r)));
       return static_cast<S>(static_cast<double>(row[k]) +
-                            wide * std::exp(log_std) * static_cast<double>(noise.data()[i]));
+                            wide * std::exp(log_std(row[2 * k])) * static_cast<double>(noise.data()[i]));
     });
   }
 
@@ -213,6 +285,23 @@ class GaussianMixtureConditional {
   }
 
  private:
+  template <class S>
+  double log_std(S raw) const {
+    const double r = std::min(static_cast<double>(raw), 30.0) - least_;
+    return least_ + (r > 0 ? r + std::log1p(std::exp(-r)) : std::log1p(std::exp(r)));
+  }
+  // The logits of the components, of which draw() takes the share of the temperature: l + (T - 1) log std.
+  template <class S>
+  Tensor<S> weights(const Tensor<S>& parameters, double temperature) const {
+    const Tensor<S> logits = slice(parameters, -1, 0, components_);
+    if (temperature == 1) return logits;
+    return Tensor<S>::generate(logits.shape(), [&](Index i) {
+      const Index row = i / components_, j = i % components_;
+      const double s = log_std(parameters.data()[(3 * row + 2) * components_ + j]);
+      return static_cast<S>(static_cast<double>(logits.data()[i]) + (temperature - 1) * s);
+    });
+  }
+
   Index components_;
   double least_;  // log min_std
 };

@@ -75,9 +75,9 @@ Tensor<S> shaped_logits(const Tensor<S>& logits, const DrawOptions& options) {
       const S* const row = logits.data() + r * k;
       S* const to = out + r * k;
       const double largest = static_cast<double>(*std::max_element(row, row + k));
-      const double scale = options.temperature == 0 ? 1 : 1 / options.temperature;
+      const double cold = options.temperature == 0 ? 1 : options.temperature;
       for (Index i = 0; i < k; ++i)  // from the largest, so that no finite one becomes +infinity
-        to[i] = options.temperature == 1 ? row[i] : static_cast<S>((static_cast<double>(row[i]) - largest) * scale);
+        to[i] = options.temperature == 1 ? row[i] : static_cast<S>((static_cast<double>(row[i]) - largest) / cold);
       if (most < k || options.top_p < 1) detail::keep_most_likely(to, k, most, options.top_p);
     }
   });

@@ -9,6 +9,7 @@
 
 #include <pushforward/distributions/concepts.hpp>
 #include <pushforward/models/vq_networks.hpp>
+#include <pushforward/nn/layer.hpp>
 #include <pushforward/nn/vector_quantizer.hpp>
 #include <pushforward/objectives/objective.hpp>
 
@@ -91,15 +92,17 @@ struct VqTerms {
 ///     VqVae vae(VqEncoder<>({.features = 16}, rng), VqDecoder<>({.features = 16}, rng), VectorQuantizer<>(128, 16,
 ///     rng)); fit(vae, images, vq_loss(), {.epochs = 20}, rng);
 ///
-/// With a prior over its codes it becomes a generative model: VqGenerator.
+/// Networks that take a generator, `encoder(z, rng)` say, get that of the training: they may have dropout. With a prior
+/// over its codes it becomes a generative model: VqGenerator.
 template <class Encoder, class Decoder, class QuantizerType>
 class VqVae {
  public:
   using Scalar = detail::scalar_of<Encoder>;
   using S = Scalar;
   static_assert(Quantizer<QuantizerType, S>,
-                "pushforward: this is no quantizer: it needs quantizer(z, rng) -> Quantized, encode(z), decode(codes), "
-                "features() and levels(), see nn/quantizer.hpp.");
+                "pushforward: this is no quantizer of the encoder's scalar (float for a Sequential): it needs "
+                "quantizer(z, rng) -> Quantized, "
+                "encode(z), decode(codes), features() and levels(), see nn/quantizer.hpp.");
 
   VqVae(Encoder encoder, Decoder decoder, QuantizerType quantizer)
       : encoder_(std::move(encoder)), decoder_(std::move(decoder)), quantizer_(std::move(quantizer)) {}
@@ -131,16 +134,17 @@ class VqVae {
   Shape code_shape(const Shape& x) const { return codes(Tensor<S>::zeros(x.inserted(0, 1))).shape().without(0); }
   const QuantizerType& quantizer() const { return quantizer_; }
 
-  /// The terms of the loss; in training the codebook learns. Throws ShapeError if the decoder's shape is not that of x.
+  /// The terms of the loss; in training the codebook learns, and dropout in the networks takes its numbers from `rng`.
+  /// Throws ShapeError if the decoder's shape is not that of x.
   VqTerms<S> terms(const Tensor<S>& x, Rng& rng) const {
-    const Quantized<S> quantized = quantizer_(encode(x), rng);
-    return {detail::reconstruction_loss(decode(quantized.value), x), quantized.loss};
+    const Quantized<S> quantized = quantizer_(vectors(x, rng), rng);
+    return {detail::reconstruction_loss(detail::call_layer(decoder_, quantized.value, rng), x), quantized.loss};
   }
   /// Starts the quantizer from a batch, if it has such a start: `fit` does so.
   void initialize(const Tensor<S>& x, Rng& rng) {
     if constexpr (requires(const Tensor<S>& z) { quantizer_.initialize(z, rng); }) {
       const NoGradient guard;
-      quantizer_.initialize(encode(x), rng);
+      quantizer_.initialize(vectors(x, rng), rng);
     }
   }
 
@@ -151,6 +155,11 @@ class VqVae {
   }
 
  private:
+  Tensor<S> vectors(const Tensor<S>& x, Rng& rng) const {
+    detail::check_examples("VqVae", x);
+    return detail::call_layer(encoder_, x, rng);
+  }
+
   Encoder encoder_;
   Decoder decoder_;
   QuantizerType quantizer_;
@@ -168,6 +177,9 @@ struct VqLoss {
 /// The objective `fit(vae, images, vq_loss(), ...)` of a VqVae or VqVae2 (van den Oord et al. 2017, eq. 3): squared
 /// error (or minus the log-likelihood of a decoder that is a distribution, in nats per number) + commitment + codebook
 /// loss. Each call in training moves a codebook of moving averages.
+///
+/// In `weighted(vq_loss())` the weights are those of the loss: a codebook of moving averages counts every example that
+/// has a weight once, however large it is.
 inline VqLoss vq_loss() { return {}; }
 
 /// How vq_vae is built.

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include <pushforward/models/vq_vae_generator.hpp>
+#include <pushforward/ops/indexing.hpp>
+#include <pushforward/ops/math.hpp>
 
 namespace pushforward {
 
@@ -29,8 +31,9 @@ class VqVae2 {
   using Scalar = detail::scalar_of<BottomEncoder>;
   using S = Scalar;
   static_assert(Quantizer<QuantizerType, S>,
-                "pushforward: this is no quantizer: it needs quantizer(z, rng) -> Quantized, encode(z), decode(codes), "
-                "features() and levels(), see nn/quantizer.hpp.");
+                "pushforward: this is no quantizer of the encoder's scalar (float for a Sequential): it needs "
+                "quantizer(z, rng) -> Quantized, "
+                "encode(z), decode(codes), features() and levels(), see nn/quantizer.hpp.");
 
   VqVae2(BottomEncoder bottom_encoder, TopEncoder top_encoder, TopDecoder top_decoder, Joint joint, Decoder decoder,
          QuantizerType top, QuantizerType bottom)
@@ -71,23 +74,25 @@ class VqVae2 {
     });
   }
 
-  /// The terms of the loss, see vq_loss; the quantization is that of both levels. Throws ShapeError.
+  /// The terms of the loss, see vq_loss; the quantization is that of both levels. In training the codebooks learn, and
+  /// dropout in the networks takes its numbers from `rng`. Throws ShapeError.
   VqTerms<S> terms(const Tensor<S>& x, Rng& rng) const {
     detail::check_examples("VqVae2", x);
-    const Tensor<S> h = bottom_encoder_(x);
-    const Quantized<S> top = top_(top_encoder_(h), rng);
-    const Tensor<S> u = top_decoder_(top.value);
-    const Quantized<S> bottom = bottom_(together(h, u), rng);
-    return {detail::reconstruction_loss(decode(u, bottom.value), x), top.loss + bottom.loss};
+    const Tensor<S> h = detail::call_layer(bottom_encoder_, x, rng);
+    const Quantized<S> top = top_(detail::call_layer(top_encoder_, h, rng), rng);
+    const Tensor<S> u = detail::call_layer(top_decoder_, top.value, rng);
+    const Quantized<S> bottom = bottom_(together(h, u, rng), rng);
+    return {detail::reconstruction_loss(decode(u, bottom.value, rng), x), top.loss + bottom.loss};
   }
   /// Starts both quantizers from a batch, if they have such a start: `fit` does so.
   void initialize(const Tensor<S>& x, Rng& rng) {
     if constexpr (requires(const Tensor<S>& z) { top_.initialize(z, rng); }) {
       const NoGradient guard;
       detail::check_examples("VqVae2", x);
-      const Tensor<S> h = bottom_encoder_(x), z = top_encoder_(h);
+      const Tensor<S> h = detail::call_layer(bottom_encoder_, x, rng), z = detail::call_layer(top_encoder_, h, rng);
       top_.initialize(z, rng);
-      bottom_.initialize(together(h, top_decoder_(top_.decode(top_.encode(z)))), rng);
+      const Tensor<S> u = detail::call_layer(top_decoder_, top_.decode(top_.encode(z)), rng);
+      bottom_.initialize(together(h, u, rng), rng);
     }
   }
 
@@ -108,13 +113,16 @@ class VqVae2 {
     const Tensor<Index> top = top_.encode(top_encoder_(h));
     return {top, bottom_.encode(together(h, top_decoder_(top_.decode(top))))};
   }
-  Tensor<S> together(const Tensor<S>& h, const Tensor<S>& u) const {
+  // With a generator, there is dropout while the networks train.
+  template <class... R>
+  Tensor<S> together(const Tensor<S>& h, const Tensor<S>& u, R&... rng) const {
     check_sides("encoder", h, u);
-    return joint_(concat({h, u}, 1));
+    return detail::call_layer(joint_, concat({h, u}, 1), rng...);
   }
-  auto decode(const Tensor<S>& u, const Tensor<S>& bottom) const {
+  template <class... R>
+  auto decode(const Tensor<S>& u, const Tensor<S>& bottom, R&... rng) const {
     check_sides("codes", bottom, u);
-    return decoder_(concat({u, bottom}, 1));
+    return detail::call_layer(decoder_, concat({u, bottom}, 1), rng...);
   }
   static void check_sides(const char* what, const Tensor<S>& fine, const Tensor<S>& coarse) {
     const auto same = [&](int axis) { return fine.size(axis) == coarse.size(axis); };
@@ -174,20 +182,50 @@ concept BottomPrior = requires(const P& prior, const Tensor<Index>& bottom, cons
   { prior.sample(top, rng) } -> std::convertible_to<Tensor<Index>>;
 };
 
+namespace detail {
+
+// A model of sequences that scores them with labels or a generator, too.
+template <class Model, class... Given>
+concept ScoresTokens = requires(const Model& model, const Tensor<Index>& tokens, Given&... given) {
+  model.log_prob(tokens, given...);
+};
+
+}  // namespace detail
+
 /// A BottomPrior out of a model of sequences (a Gpt): the top codes, then the bottom codes, rows from above, as tokens
-/// [n, h' w' + h w] of one vocabulary; p(bottom | top) = p(top, bottom) / p(top).
+/// [n, h' w' + h w] of one vocabulary; p(bottom | top) is the product of the bottom tokens' conditionals.
 ///
 ///     fit(prior, std::tuple(codes.bottom, codes.top), bottom_given_top, ..)
+///     fit(prior, std::tuple(codes.bottom, codes.top, labels), bottom_given_top, ..)    for a model with classes
+///
+/// One pass of a model with `logits(tokens)`, `logits(tokens, labels)`, `logits(tokens, rng)`, .. for what it is asked;
+/// p(top, bottom) / p(top), two passes, of another one.
 template <class Model>
 class TopThenBottom {
  public:
   using Scalar = detail::scalar_of<Model>;
   using S = Scalar;
 
-  /// `bottom_shape` is that of one example's bottom codes, {14, 14} say.
-  TopThenBottom(Model model, const Shape& bottom_shape) : model_(std::move(model)), shape_(bottom_shape) {}
+  /// `bottom_shape` is that of one example's bottom codes, {14, 14} say. Throws ValueError for a model whose context is
+  /// too short for them, ShapeError for no codes.
+  TopThenBottom(Model model, const Shape& bottom_shape) : model_(std::move(model)), shape_(bottom_shape) {
+    if (bottom_shape.size() < 1 || bottom_shape.rank() > 3)
+      fail<ShapeError>("TopThenBottom: bottom codes of shape ", bottom_shape, " for one example, expected [h, w]");
+    check_top(1);
+  }
 
   const Model& model() const { return model_; }
+  /// Whether the model asks for labels.
+  bool takes_labels() const {
+    if constexpr (detail::ScoresTokens<Model, const Tensor<Index>>)
+      return detail::wants_labels(model_);
+    else
+      return false;
+  }
+  /// Throws ValueError if so many top codes and the bottom codes are more than the context of the model.
+  void check_top(Index top_codes) const {
+    detail::check_context("TopThenBottom", model_, top_codes + shape_.size(), "top and bottom codes");
+  }
   /// Top and bottom codes as tokens [n, t].
   static Tensor<Index> tokens(const Tensor<Index>& bottom, const Tensor<Index>& top) {
     if (bottom.rank() < 1 || top.rank() < 1 || bottom.size(0) != top.size(0))
@@ -195,21 +233,57 @@ class TopThenBottom {
                        top.shape(), ", expected [n, ..] for both");
     return concat<Index>({detail::code_tokens(top), detail::code_tokens(bottom)}, 1);
   }
-  /// log p(bottom | top) in nats: [n].
-  Tensor<S> log_prob(const Tensor<Index>& bottom, const Tensor<Index>& top) const {
-    return model_.log_prob(tokens(bottom, top)) - model_.log_prob(detail::code_tokens(top));
+  /// log p(bottom | top) in nats: [n]; with labels [n] for a model with classes, and with dropout from `rng` while
+  /// training.
+  Tensor<S> log_prob(const Tensor<Index>& bottom, const Tensor<Index>& top) const { return score(bottom, top); }
+  Tensor<S> log_prob(const Tensor<Index>& bottom, const Tensor<Index>& top,
+                     const Tensor<Index>& labels) const requires detail::ScoresTokens<Model, const Tensor<Index>> {
+    return score(bottom, top, labels);
   }
-  /// One draw of bottom codes for each of the top codes [n, ..]: [n, ..]. `how` is handed to the model.
+  Tensor<S> log_prob(const Tensor<Index>& bottom, const Tensor<Index>& top,
+                     Rng& rng) const requires detail::ScoresTokens<Model, Rng> {
+    return score(bottom, top, rng);
+  }
+  Tensor<S> log_prob(const Tensor<Index>& bottom, const Tensor<Index>& top, const Tensor<Index>& labels,
+                     Rng& rng) const requires detail::ScoresTokens<Model, const Tensor<Index>, Rng> {
+    return score(bottom, top, labels, rng);
+  }
+  /// One draw of bottom codes for each of the top codes [n, ..]: [n, ..]. `how` is handed to the model; labels [n] may
+  /// stand before the generator. Throws ValueError for more top codes than the context has room for.
   template <class... How>
   Tensor<Index> sample(const Tensor<Index>& top, Rng& rng, const How&... how) const {
-    const Tensor<Index> drawn = model_.generate(detail::code_tokens(top), shape_.size(), rng, how...);
-    const Index t = drawn.size(1) - shape_.size();
-    return reshape(slice(drawn, 1, t, drawn.size(1)), shape_.inserted(0, top.size(0)));
+    return drawn(top, [&](const Tensor<Index>& seen) { return model_.generate(seen, shape_.size(), rng, how...); });
+  }
+  template <class... How>
+  Tensor<Index> sample(const Tensor<Index>& top, const Tensor<Index>& labels, Rng& rng, const How&... how) const {
+    return drawn(top,
+                 [&](const Tensor<Index>& seen) { return model_.generate(seen, labels, shape_.size(), rng, how...); });
   }
 
   static void members(auto& self, auto&& visit) { visit("model", self.model_); }
 
  private:
+  template <class... Given>
+  Tensor<S> score(const Tensor<Index>& bottom, const Tensor<Index>& top, Given&... given) const {
+    const Tensor<Index> all = tokens(bottom, top);
+    if constexpr (requires { model_.logits(all, given...); }) {
+      const Index t = all.size(1), first = t - detail::code_tokens(bottom).size(1);
+      const Tensor<S> logits = slice(model_.logits(all, given...), 1, first, t);  // [n, h w, vocabulary]
+      const Tensor<S> chosen = squeeze(gather(logits, -1, unsqueeze(slice(all, 1, first, t), -1)), -1);
+      return sum(chosen - logsumexp(logits, -1), -1);
+    } else {
+      return model_.log_prob(all, given...) - model_.log_prob(detail::code_tokens(top), given...);
+    }
+  }
+  template <class Draw>
+  Tensor<Index> drawn(const Tensor<Index>& top, const Draw& draw) const {
+    if (top.rank() < 1)
+      fail<ShapeError>("TopThenBottom::sample: got top codes of shape ", top.shape(), ", expected [n, ..]");
+    const Tensor<Index> seen = reshape(top, Shape{top.size(0), top.shape().product(1, top.rank())});
+    check_top(seen.size(1));
+    return reshape(slice(draw(seen), 1, seen.size(1), seen.size(1) + shape_.size()), shape_.inserted(0, top.size(0)));
+  }
+
   Model model_;
   Shape shape_;
 };
@@ -217,17 +291,37 @@ class TopThenBottom {
 /// What `bottom_given_top` gives: a loss in nats per code.
 struct BottomGivenTop {
   template <class Prior>
-  auto operator()(const Prior& prior, const Tensor<Index>& bottom, const Tensor<Index>& top, Rng&,
+  auto operator()(const Prior& prior, const Tensor<Index>& bottom, const Tensor<Index>& top, Rng& rng,
                   const ExampleMean& over = {}) const {
-    return over(prior.log_prob(bottom, top)) *
-           (-static_cast<double>(bottom.size(0)) / static_cast<double>(bottom.size()));
+    if constexpr (requires { prior.log_prob(bottom, top, rng); })
+      return per_code(prior.log_prob(bottom, top, rng), bottom, over);
+    else
+      return per_code(prior.log_prob(bottom, top), bottom, over);
+  }
+  template <class Prior>
+  auto operator()(const Prior& prior, const Tensor<Index>& bottom, const Tensor<Index>& top,
+                  const Tensor<Index>& labels, Rng& rng, const ExampleMean& over = {}) const {
+    if constexpr (requires { prior.log_prob(bottom, top, labels, rng); })
+      return per_code(prior.log_prob(bottom, top, labels, rng), bottom, over);
+    else
+      return per_code(prior.log_prob(bottom, top, labels), bottom, over);
+  }
+
+ private:
+  template <class S>
+  static Tensor<S> per_code(const Tensor<S>& log_prob, const Tensor<Index>& bottom, const ExampleMean& over) {
+    return over(log_prob) * (-static_cast<double>(bottom.size(0)) / static_cast<double>(bottom.size()));
   }
 };
-/// The objective of a BottomPrior on a tuple (bottom codes, top codes): - mean log p(bottom | top), nats per code.
+/// The objective of a BottomPrior on a tuple (bottom codes, top codes), or (bottom codes, top codes, labels): - mean
+/// log p(bottom | top), nats per code. Dropout takes its numbers from fit's generator.
 inline constexpr BottomGivenTop bottom_given_top{};
 
 /// A VqVae2 with a prior over its top codes, as that of a VqGenerator, and a BottomPrior (Razavi et al. 2019,
 /// sec. 3.2).
+///
+/// The top prior may have classes: then labels [n] stand in the place of n, or after x. A bottom prior that takes
+/// labels gets them, too; one that does not is p(bottom | top) for all of them.
 template <class Autoencoder, class TopPrior, class Bottom>
 class VqGenerator2 {
  public:
@@ -238,7 +332,8 @@ class VqGenerator2 {
       "pushforward: this is no prior of bottom codes: it needs log_prob(bottom, top) and sample(top, rng); see "
       "TopThenBottom.");
 
-  /// `top_shape` is that of one example's top codes, {7, 7} say.
+  /// `top_shape` is that of one example's top codes, {7, 7} say. Throws ShapeError for no codes, ValueError
+  /// for a prior whose context is too short for them.
   VqGenerator2(Autoencoder autoencoder, TopPrior top_prior, Bottom bottom_prior, const Shape& top_shape)
       : autoencoder_(std::move(autoencoder)),
         top_prior_(std::move(top_prior)),
@@ -246,42 +341,46 @@ class VqGenerator2 {
         top_shape_(top_shape) {
     if (top_shape.size() < 1 || top_shape.rank() > 3)
       fail<ShapeError>("VqGenerator2: top codes of shape ", top_shape, " for one example, expected [h, w]");
+    detail::check_context("VqGenerator2", top_prior_, top_shape.size(), "top codes");
+    if constexpr (requires { bottom_prior_.check_top(top_shape.size()); }) bottom_prior_.check_top(top_shape.size());
   }
 
   const Autoencoder& autoencoder() const { return autoencoder_; }
   const TopPrior& top_prior() const { return top_prior_; }
   const Bottom& bottom_prior() const { return bottom_prior_; }
 
-  /// n draws of the codes of both levels, the top ones first. `how` is handed to both priors.
-  template <class... How>
-  TwoLevelCodes sample_codes(Index n, Rng& rng, const How&... how) const {
+  /// n draws of the codes of both levels, the top ones first. `how` is handed to both priors; instead of n it may be
+  /// labels [n].
+  template <class Count, class... How>
+  TwoLevelCodes sample_codes(const Count& n, Rng& rng, const How&... how) const {
     const NoGradient guard;
     const Tensor<Index> top =
         detail::codes_from(detail::draw_codes(top_prior_, n, top_shape_, rng, how...), top_shape_);
+    if constexpr (requires { bottom_prior_.sample(top, n, rng, how...); })
+      if (detail::wants_labels(bottom_prior_)) return {top, bottom_prior_.sample(top, n, rng, how...)};
     return {top, bottom_prior_.sample(top, rng, how...)};
   }
-  /// n draws of x: the decoder's image for drawn codes, or a draw from a decoder that is a distribution.
-  template <class... How>
-  Tensor<S> sample(Index n, Rng& rng, const How&... how) const {
+  /// n draws of x, or one for each label: the decoder's image for drawn codes, or a draw from a decoder that is a
+  /// distribution.
+  template <class Count, class... How>
+  Tensor<S> sample(const Count& n, Rng& rng, const How&... how) const {
     const NoGradient guard;
     return detail::drawn_from<S>(autoencoder_.decode_codes(sample_codes(n, rng, how...)), rng);
   }
-  /// log p(top codes of x) + log p(bottom codes of x | top) in nats, a constant: [n].
-  Tensor<S> code_log_prob(const Tensor<S>& x) const {
+  /// log p(top codes of x) + log p(bottom codes of x | top) in nats, a constant: [n]. With labels [n]: given these.
+  template <class... Condition>
+  Tensor<S> code_log_prob(const Tensor<S>& x, const Condition&... condition) const {
     const NoGradient guard;
-    return log_prob_of(autoencoder_.codes(x));
+    return log_prob_of(autoencoder_.codes(x), condition...);
   }
   /// Lower bounds of log p(x) in nats, constants, for a decoder that is a distribution: x [n, ..] -> [n].
   ///
   ///     log p(x) >= log p(top) + log p(bottom | top) + log p(x | top, bottom)
-  LogLikelihood<S> log_likelihood(const Tensor<S>& x, Rng&) const {
-    static_assert(!detail::is_plain<decltype(autoencoder_.decode_codes(std::declval<const TwoLevelCodes&>())), S>,
-                  "pushforward: this decoder gives images, not a distribution over them, so there is no likelihood; "
-                  "give the VqVae2 a BernoulliHead or a NormalHead as its decoder.");
-    const NoGradient guard;
-    const TwoLevelCodes codes = autoencoder_.codes(x);
-    return {log_prob_of(codes) + detail::decoded_log_prob(autoencoder_.decode_codes(codes), x),
-            LikelihoodKind::lower_bound};
+  LogLikelihood<S> log_likelihood(const Tensor<S>& x, Rng&) const { return bound(x); }
+  /// The same of log p(x | condition), for labels [n] say.
+  template <class Condition>
+  LogLikelihood<S> log_likelihood(const Tensor<S>& x, const Condition& condition, Rng&) const {
+    return bound(x, condition);
   }
 
   static void members(auto& self, auto&& visit) {
@@ -291,8 +390,27 @@ class VqGenerator2 {
   }
 
  private:
-  Tensor<S> log_prob_of(const TwoLevelCodes& codes) const {
-    return top_prior_.log_prob(prior_data<S>(top_prior_, codes.top)) + bottom_prior_.log_prob(codes.bottom, codes.top);
+  template <class... Condition>
+  LogLikelihood<S> bound(const Tensor<S>& x, const Condition&... condition) const {
+    static_assert(!detail::is_plain<decltype(autoencoder_.decode_codes(std::declval<const TwoLevelCodes&>())), S>,
+                  "pushforward: this decoder gives images, not a distribution over them, so there is no likelihood; "
+                  "give the VqVae2 a BernoulliHead or a NormalHead as its decoder.");
+    const NoGradient guard;
+    const TwoLevelCodes codes = autoencoder_.codes(x);
+    return {log_prob_of(codes, condition...) + detail::decoded_log_prob(autoencoder_.decode_codes(codes), x),
+            LikelihoodKind::lower_bound};
+  }
+  template <class... Condition>
+  Tensor<S> log_prob_of(const TwoLevelCodes& codes, const Condition&... condition) const {
+    return top_prior_.log_prob(prior_data<S>(top_prior_, codes.top), condition...) +
+           log_prob_below(codes, condition...);
+  }
+  template <class... Condition>
+  Tensor<S> log_prob_below(const TwoLevelCodes& codes, const Condition&... condition) const {
+    if constexpr (sizeof...(Condition) > 0 &&
+                  requires { bottom_prior_.log_prob(codes.bottom, codes.top, condition...); })
+      if (detail::wants_labels(bottom_prior_)) return bottom_prior_.log_prob(codes.bottom, codes.top, condition...);
+    return bottom_prior_.log_prob(codes.bottom, codes.top);
   }
 
   Autoencoder autoencoder_;

@@ -1,7 +1,9 @@
 // VqGenerator: a prior over the codes makes a vector-quantized autoencoder a generative model.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <type_traits>
 #include <utility>
 
@@ -35,14 +37,43 @@ auto codes_for(const Tensor<Index>& codes) {
   }
 }
 
-// n draws from a prior: of as many tokens as there are codes where it can stop there, else of its own size.
+// Whether a model that can be called with labels wants them: one with classes says how many it has, and it may be none.
+template <class Model>
+bool wants_labels(const Model& model) {
+  if constexpr (requires { model.takes_labels(); })
+    return model.takes_labels();
+  else if constexpr (requires { model.classes(); })
+    return model.classes() > 0;
+  else
+    return true;
+}
+
+// Throws ValueError for a model that would forget the first of so many codes when it comes to the last.
+template <class Model>
+void check_context(const char* name, const Model& model, Index codes, const char* what) {
+  if constexpr (requires { model.context(); })
+    if (model.context() < codes)
+      fail<ValueError>(name, ": the prior looks at ", model.context(), " tokens (its .context), but there are ", codes,
+                       " ", what, "; build it with at least that .context");
+}
+
+// n draws from a prior, or one for each label: of as many tokens as there are codes where it can stop there, else of
+// its own size.
 template <class Prior, class Count, class... How>
 auto draw_codes(const Prior& prior, const Count& n, const Shape& shape, Rng& rng, const How&... how) {
-  constexpr bool counted = std::is_convertible_v<Count, Index>;
-  if constexpr (counted && requires(const Tensor<Index>& none) { prior.generate(none, shape.size(), rng, how...); })
-    return prior.generate(Tensor<Index>::zeros({static_cast<Index>(n), 0}), shape.size(), rng, how...);
-  else
-    return prior.sample(n, rng, how...);
+  if constexpr (std::is_convertible_v<Count, Index>) {
+    const auto count = static_cast<Index>(n);
+    if (count < 0) fail<ValueError>("VqGenerator::sample: got ", count, " draws, expected 0 or more");
+    if constexpr (requires(const Tensor<Index>& none) { prior.generate(none, shape.size(), rng, how...); })
+      return prior.generate(Tensor<Index>::zeros({count, 0}), shape.size(), rng, how...);
+    else
+      return prior.sample(count, rng, how...);
+  } else {
+    if constexpr (requires(const Tensor<Index>& none) { prior.generate(none, n, shape.size(), rng, how...); })
+      return prior.generate(Tensor<Index>::zeros({n.size(), 0}), n, shape.size(), rng, how...);
+    else
+      return prior.sample(n, rng, how...);
+  }
 }
 
 // What a prior draws, as codes [n, shape ..].
@@ -97,12 +128,14 @@ class VqGenerator {
   using Scalar = detail::scalar_of<Autoencoder>;
   using S = Scalar;
 
-  /// `code_shape` is that of one example's codes, see VqVae::code_shape.
+  /// `code_shape` is that of one example's codes, see VqVae::code_shape. Throws ShapeError for no codes, ValueError for
+  /// a prior whose context is too short for them.
   VqGenerator(Autoencoder autoencoder, Prior prior, const Shape& code_shape)
       : autoencoder_(std::move(autoencoder)), prior_(std::move(prior)), code_shape_(code_shape) {
     if (code_shape.size() < 1 || code_shape.rank() > 3)
       fail<ShapeError>("VqGenerator: codes of shape ", code_shape,
                        " for one example, expected [h, w] or [depth, h, w]");
+    detail::check_context("VqGenerator", prior_, code_shape.size(), "codes");
   }
 
   const Autoencoder& autoencoder() const { return autoencoder_; }
@@ -137,15 +170,11 @@ class VqGenerator {
   ///     log p(x) = log sum_codes p(codes) p(x | codes) >= log p(codes(x)) + log p(x | codes(x))
   ///
   /// Only for a decoder that is a distribution. Throws ShapeError.
-  LogLikelihood<S> log_likelihood(const Tensor<S>& x, Rng&) const {
-    static_assert(!detail::is_plain<decltype(autoencoder_.decode_codes(std::declval<const Tensor<Index>&>())), S>,
-                  "pushforward: this decoder gives images, not a distribution over them, so there is no likelihood; "
-                  "give the VqVae a BernoulliHead or a NormalHead as its decoder.");
-    const NoGradient guard;
-    const Tensor<Index> codes = autoencoder_.codes(x);
-    return {
-        prior_.log_prob(prior_data<S>(prior_, codes)) + detail::decoded_log_prob(autoencoder_.decode_codes(codes), x),
-        LikelihoodKind::lower_bound};
+  LogLikelihood<S> log_likelihood(const Tensor<S>& x, Rng&) const { return bound(x); }
+  /// The same of log p(x | condition), which is handed to the prior: labels [n] say.
+  template <class Condition>
+  LogLikelihood<S> log_likelihood(const Tensor<S>& x, const Condition& condition, Rng&) const {
+    return bound(x, condition);
   }
 
   static void members(auto& self, auto&& visit) {
@@ -154,6 +183,18 @@ class VqGenerator {
   }
 
  private:
+  template <class... Condition>
+  LogLikelihood<S> bound(const Tensor<S>& x, const Condition&... condition) const {
+    static_assert(!detail::is_plain<decltype(autoencoder_.decode_codes(std::declval<const Tensor<Index>&>())), S>,
+                  "pushforward: this decoder gives images, not a distribution over them, so there is no likelihood; "
+                  "give the VqVae a BernoulliHead or a NormalHead as its decoder.");
+    const NoGradient guard;
+    const Tensor<Index> codes = autoencoder_.codes(x);
+    return {prior_.log_prob(prior_data<S>(prior_, codes), condition...) +
+                detail::decoded_log_prob(autoencoder_.decode_codes(codes), x),
+            LikelihoodKind::lower_bound};
+  }
+
   Autoencoder autoencoder_;
   Prior prior_;
   Shape code_shape_;

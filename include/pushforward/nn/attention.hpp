@@ -54,8 +54,8 @@ class KeyValueCache {
   S* keys(Index sequence, Index head) { return keys_.data() + (sequence * heads_ + head) * features_ * stride(); }
   S* values(Index sequence, Index head) { return values_.data() + (sequence * heads_ + head) * features_ * capacity_; }
 
-  // Appends the keys and values of qkv [sequences, positions, q | k | v].
-  void append(const Tensor<S>& qkv) {
+  // Writes the keys and values of qkv [sequences, positions, q | k | v] behind those that it holds.
+  void write(const Tensor<S>& qkv) {
     const Index width = heads_ * features_, positions = qkv.size(1);
     for (Index n = 0; n < sequences_; ++n)
       for (Index t = 0; t < positions; ++t)
@@ -65,7 +65,6 @@ class KeyValueCache {
           for (Index i = 0; i < features_; ++i) to[i * stride()] = key[i];
           std::copy_n(key + width, features_, values(n, head) + (length_ + t) * features_);
         }
-    length_ += positions;
   }
 
   Index sequences_ = 0, heads_ = 0, features_ = 0, capacity_ = 0, length_ = 0;
@@ -123,15 +122,15 @@ struct MultiHeadAttention {
 
   /// Among the positions of x [n, t, features].
   Tensor<S> operator()(const Tensor<S>& x) const {
-    check_input(x);
-    const Tensor<S> qkv = detail::linear_in_order<S>(x, in_proj_weight, in_proj_bias);
-    return project(detail::self_attention(turned(qkv, 0), heads, {.causal = options.causal}));
+    check_input(x.shape());
+    const Tensor<S> qkv = turned(detail::linear_in_order<S>(x, in_proj_weight, in_proj_bias), 0);
+    return project(detail::self_attention(qkv, heads, {.causal = options.causal}));
   }
   /// From the positions of x [n, t, features] to all of `context` [n, s, features]. Throws ValueError for a layer with
   /// causal or rotary positions, which have no meaning between two sequences.
   Tensor<S> operator()(const Tensor<S>& x, const Tensor<S>& context) const {
-    check_input(x);
-    check_input(context);
+    check_input(x.shape());
+    check_input(context.shape());
     if (options.causal || options.rotary)
       fail<ValueError>(
           "MultiHeadAttention: called with a context, but built with .causal or .rotary; expected neither");
@@ -156,21 +155,30 @@ struct MultiHeadAttention {
   /// The result at the next r positions x [n, r, features] of a causal layer, without a graph; the cache grows by them.
   ///
   /// The same bits as operator() gives at these positions for the whole sequence. Throws ValueError for a layer that is
-  /// not causal, or weights that changed since the cache was made; ShapeError if the cache has no room.
+  /// not causal, or weights that changed since the cache was made; ShapeError if the cache has no room. The cache is as
+  /// it was if it throws.
   Tensor<S> step(const Tensor<S>& x, KeyValueCache<S>& cache) const {
-    check_input(x);
-    if (!options.causal) fail<ValueError>("MultiHeadAttention::step: expected a layer built with .causal = true");
-    if (x.size(0) != cache.sequences_ || cache.heads_ != heads || cache.features_ * heads != features())
-      fail<ShapeError>("MultiHeadAttention::step: got input ", x.shape(), " and a cache of ", cache.sequences_,
-                       " sequences, expected a cache of this layer for ", x.size(0));
-    if (cache.length_ + x.size(1) > cache.capacity_)
-      fail<ShapeError>("MultiHeadAttention::step: ", x.size(1), " positions after ", cache.length_,
-                       " are more than the context of ", cache.capacity_,
-                       "; make the cache larger or the prefix shorter");
+    check_step(x.shape(), cache);
     const NoGradient guard;
     const Tensor<S> qkv = turned(cache.in_(x, in_proj_weight, in_proj_bias), cache.length_);
-    cache.append(qkv);
-    return cache.out_(attend(qkv, cache), out_proj.weight, out_proj.bias);
+    cache.write(qkv);
+    Tensor<S> y = cache.out_(attend(qkv, cache), out_proj.weight, out_proj.bias);
+    cache.length_ += x.size(1);
+    return y;
+  }
+  /// Throws what `step` throws for an input of this shape.
+  void check_step(const Shape& x, const KeyValueCache<S>& cache) const {
+    check_input(x);
+    if (!options.causal) fail<ValueError>("MultiHeadAttention::step: expected a layer built with .causal = true");
+    if (x[0] != cache.sequences_ || cache.heads_ != heads || cache.features_ * heads != features())
+      fail<ShapeError>("MultiHeadAttention::step: got input ", x, " and a cache of ", cache.sequences_,
+                       " sequences, expected a cache of this layer for ", x[0]);
+    if (cache.length_ + x[1] > cache.capacity_)
+      fail<ShapeError>("MultiHeadAttention::step: ", x[1], " positions after ", cache.length_,
+                       " are more than the context of ", cache.capacity_,
+                       "; make the cache larger or the prefix shorter");
+    cache.in_.check(in_proj_weight, in_proj_bias);
+    cache.out_.check(out_proj.weight, out_proj.bias);
   }
 
   static void members(auto& self, auto&& visit) {
@@ -180,22 +188,23 @@ struct MultiHeadAttention {
   }
 
  private:
-  void check_input(const Tensor<S>& x) const {
-    if (x.rank() != 3 || x.size(2) != features())
-      fail<ShapeError>("MultiHeadAttention: got input ", x.shape(), ", expected [n, t, ", features(), "]");
+  void check_input(const Shape& x) const {
+    if (x.rank() != 3 || x[2] != features())
+      fail<ShapeError>("MultiHeadAttention: got input ", x, ", expected [n, t, ", features(), "]");
   }
   Tensor<S> project(const Tensor<S>& y) const { return detail::linear_in_order<S>(y, out_proj.weight, out_proj.bias); }
-  Tensor<S> turned(const Tensor<S>& qkv, Index first) const {
+  Tensor<S> turned(Tensor<S> qkv, Index first) const {
     if (!options.rotary) return qkv;
     return detail::rotate(
         qkv, {qkv.size(0), qkv.size(1), 3 * heads, 2 * heads, features() / heads, {options.rotary_base, first}}, S(1));
   }
-  // From the last positions of the cache, whose queries lie in qkv, to all of them.
+  // From the positions of qkv to those of the cache and to themselves, all of which have been written.
   Tensor<S> attend(const Tensor<S>& qkv, KeyValueCache<S>& cache) const {
     const Index d = features() / heads, r = qkv.size(1), most_rows = detail::attention_rows<S>();
-    const detail::AttentionSizes sizes{qkv.size(0), heads, r, cache.length_, d, d, detail::attention_scale({}, d),
+    const detail::AttentionSizes sizes{qkv.size(0), heads, r, cache.length_ + r, d, d, detail::attention_scale({}, d),
                                        true};
     Tensor<S> y = detail::Access::allocate<S>(qkv.shape().with(-1, features()));
+    if (y.empty()) return y;
     sizes.for_heads(1, [&](Index n, Index head) {
       S* const scores = detail::GemmScratch::get<S>(1, most_rows * (cache.stride() + 1));
       const S* const q = qkv.data() + n * r * 3 * features() + head * d;

@@ -31,8 +31,10 @@ class FiniteScalarQuantizer {
     for (const Index length : lengths_) {
       if (length < 2)
         fail<ValueError>("FiniteScalarQuantizer: got ", length, " levels for a feature, expected at least 2");
-      if ((levels_ *= length) > Index{1} << 31)
-        fail<ValueError>("FiniteScalarQuantizer: the levels give more than 2^31 codes; take fewer features");
+      if (length > (Index{1} << 31) / levels_)  // before the product, which might not fit an Index
+        fail<ValueError>("FiniteScalarQuantizer: ", length, " levels after ", levels_,
+                         " codes give more than 2^31; take fewer features or levels");
+      levels_ *= length;
     }
   }
 

@@ -80,6 +80,15 @@ class WeightPanels {
   Tensor<S> panels_;
 };
 
+// y + x in the place of y, which nobody else may hold.
+template <class S>
+Tensor<S> add_in_place(Tensor<S> y, const Tensor<S>& x) {
+  parallel_for(y.size(), elementwise_grain, [to = Access::data(y), from = x.data()](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) to[i] += from[i];
+  });
+  return y;
+}
+
 // The same for a few rows at a time: with the weight laid out once, so that each call reads it as it lies.
 template <class S>
 class StepLinear {
@@ -88,11 +97,16 @@ class StepLinear {
   StepLinear(const Tensor<S>& weight, const Tensor<S>& bias)
       : source_(stop_gradient(weight)), bias_(stop_gradient(bias)), panels_(source_) {}
 
-  Tensor<S> operator()(const Tensor<S>& x, const Tensor<S>& weight, const Tensor<S>& bias,
-                       Activation activation = Activation::none) const {
+  /// Throws ValueError unless the layer still has the weights that were given.
+  void check(const Tensor<S>& weight, const Tensor<S>& bias) const {
     if (!same(weight, source_) || !same(bias, bias_))
       fail<ValueError>(
           "step: the cache was made for other weights than the layer has now; make a new one with layer.cache(..)");
+  }
+
+  Tensor<S> operator()(const Tensor<S>& x, const Tensor<S>& weight, const Tensor<S>& bias,
+                       Activation activation = Activation::none) const {
+    check(weight, bias);
     check_linear(x, weight, bias);
     const NoGradient guard;
     const Index rows = x.shape().product(0, x.rank() - 1);

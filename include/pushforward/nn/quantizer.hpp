@@ -40,7 +40,8 @@ concept Quantizer = requires(const Q& quantizer, const Tensor<S>& z, const Tenso
 /// How the gradient of a quantized vector q becomes that of the vector z.
 enum class QuantizerGradient {
   straight_through,  ///< as it is (Bengio et al. 2013; van den Oord et al. 2017, sec. 3.2)
-  rotation           ///< turned and scaled as z to q, so that their angle stays (Fifty et al. 2024, eq. 4)
+  rotation           ///< turned and scaled as z to q, so that their angle stays (Fifty et al. 2024, eq. 4); as it is
+                     ///< where either is zero, they are opposite, or z is shorter than a millionth of q
 };
 
 namespace detail {
@@ -118,6 +119,21 @@ Tensor<S> mean_of_examples(const Tensor<S>& values) {
   return mean(reshape(values, Shape{values.size(0), values.shape().product(1, values.rank())}), 1);
 }
 
+// Vectors [n, d, ..] without their lengths: [n, d, ..], and the lengths [n, 1, ..] as size * length, so that no square
+// is too small or too large. Zeros stay zeros, of length 0.
+template <class S>
+struct UnitVectors {
+  Tensor<S> unit, size, length;
+
+  explicit UnitVectors(const Tensor<S>& x) {
+    const auto or_one = [](const Tensor<S>& y) { return where(y > S(0), y, Tensor<S>::ones(y.shape())); };
+    size = max(abs(x), {1}, true);
+    const Tensor<S> scaled = x / or_one(size);
+    length = norm(scaled, {1}, true);
+    unit = scaled / or_one(length);
+  }
+};
+
 // lambda R x for the rotation R of z to q in their plane and lambda = |q| / |z|, or lambda R^T x; the identity where
 // there is no such plane.
 template <class S>
@@ -126,16 +142,17 @@ struct Rotation {
 
   Rotation(const Tensor<S>& z, const Tensor<S>& q) {
     const NoGradient guard;
-    const Tensor<S> length_z = norm(z, {1}, true), length_q = norm(q, {1}, true);
-    const Tensor<S> safe_z = where(length_z > S(0), length_z, Tensor<S>::ones(length_z.shape()));
-    const Tensor<S> safe_q = where(length_q > S(0), length_q, Tensor<S>::ones(length_q.shape()));
-    from = z / safe_z, to = q / safe_q;
-    const Tensor<S> between = from + to, length = norm(between, {1}, true);
-    // Without a direction, or with opposite ones, the plane of the rotation is not known.
-    const Tensor<S> known = (length_z > S(0)) * (length_q > S(0)) * (length > static_cast<S>(1e-3));
-    middle = where(known, between / where(known, length, Tensor<S>::ones(length.shape())), S(0) * between);
-    from = known * from, to = known * to;
-    scale = where(known, length_q / safe_z, Tensor<S>::ones(length.shape()));
+    const UnitVectors<S> of_z(z), of_q(q);
+    const Tensor<S> between = of_z.unit + of_q.unit, length = norm(between, {1}, true);
+    const Tensor<S> ones = Tensor<S>::ones(length.shape());
+    // Without a direction, or with opposite ones, the plane of the rotation is not known; and a z that is nothing
+    // beside q would make gradients grow without bound.
+    const Tensor<S> known =
+        (of_q.size > S(0)) * (of_z.size > static_cast<S>(1e-6) * of_q.size) * (length > static_cast<S>(1e-3));
+    middle = where(known, between / where(known, length, ones), Tensor<S>::zeros(between.shape()));
+    from = known * of_z.unit, to = known * of_q.unit;
+    scale = where(known, (of_q.size / where(known, of_z.size, ones)) * (of_q.length / where(known, of_z.length, ones)),
+                  ones);
   }
 
   // x, z and q have one shape; the sums run over the features.

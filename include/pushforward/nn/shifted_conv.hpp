@@ -63,6 +63,8 @@ struct ShiftedConv2d {
 
   ShiftedConv2d() = default;
   ShiftedConv2d(Index in, Index out, Size2 kernel, Rng& rng, const ShiftedConv2dOptions& o = {}) : options(o) {
+    if (in < 1 || out < 1)
+      fail<ValueError>("ShiftedConv2d: got ", in, " channels in and ", out, " out, expected at least 1 each");
     if (kernel.height < 1 || kernel.width < 1 || o.up < 0 || o.left < 0 || o.stride < 1)
       fail<ValueError>("ShiftedConv2d: got a kernel of ", kernel.height, " x ", kernel.width, ", .up ", o.up,
                        ", .left ", o.left, " and .stride ", o.stride, ", expected no negative numbers");
@@ -77,28 +79,38 @@ struct ShiftedConv2d {
   }
   /// A MaskedConv2d without the rows below its center.
   static ShiftedConv2d masked(MaskType type, Index in, Index out, Rng& rng, const ShiftedMaskOptions& o = {}) {
-    detail::channels_per_group("ShiftedConv2d", in, o.colors);
-    detail::channels_per_group("ShiftedConv2d", out, o.colors * o.parts);
-    const Index columns = 2 * o.reach + 1, taps = (o.rows + 1) * columns, center = o.rows * columns + o.reach;
-    ShiftedConv2d layer(in, out, {o.rows + 1, columns}, rng, {.up = o.rows, .left = o.reach});
-    layer.mask_ = Tensor<S>::generate(layer.weight.shape(), [=, units = out / o.parts, colors = o.colors](Index i) {
-      const Index tap = i % taps, to = i / (taps * in) % units * colors / units, from = i / taps % in * colors / in;
-      const bool seen = tap < center || (tap == center && (type == MaskType::a ? from < to : from <= to));
-      return seen ? S(1) : S(0);
+    return masked(type, in, out, {o.rows + 1, 2 * o.reach + 1}, rng, {.up = o.rows, .left = o.reach}, o.colors,
+                  o.parts);
+  }
+  /// The same for a kernel that lies anywhere.
+  static ShiftedConv2d masked(MaskType type, Index in, Index out, Size2 kernel, Rng& rng,
+                              const ShiftedConv2dOptions& at, Index colors = 1, Index parts = 1) {
+    detail::channels_per_group("ShiftedConv2d", in, colors);
+    detail::channels_per_group("ShiftedConv2d", out, colors * parts);
+    ShiftedConv2d layer(in, out, kernel, rng, at);
+    const Index taps = kernel.height * kernel.width;
+    const Tensor<S> mask = Tensor<S>::generate(layer.weight.shape(), [&](Index i) {
+      const Index row = i % taps / kernel.width - at.up, column = i % kernel.width - at.left;
+      if (row != 0 || column != 0) return row < 0 || (row == 0 && column < 0) ? S(1) : S(0);
+      const Index to = i / (taps * in) % (out / parts) * colors / (out / parts), from = i / taps % in * colors / in;
+      return (type == MaskType::a ? from < to : from <= to) ? S(1) : S(0);
     });
-    layer.weight = layer.weight.tensor() * layer.mask_;
+    if (mask.min() == S(1)) return layer;
+    layer.mask_ = mask;
+    layer.weight = layer.weight.tensor() * mask;
     return layer;
   }
 
   Index inputs() const { return weight.size(1); }
   Index outputs() const { return weight.size(0); }
+  Size2 kernel() const { return {weight.size(2), weight.size(3)}; }
   /// The weight as it is used: zero where the mask is.
   Tensor<S> used_weight() const { return mask_.empty() ? weight.tensor() : weight.tensor() * mask_; }
 
   Tensor<S> operator()(const Tensor<S>& x) const {
     if (weight.rank() != 4)
       fail<ValueError>("ShiftedConv2d: it is empty; build it from numbers of channels before use");
-    const Index h = weight.size(2), w = weight.size(3);
+    const auto [h, w] = kernel();
     return detail::shifted_conv<S>(
         x, used_weight(), bias,
         {.stride = options.stride, .padding = {options.up, h - 1 - options.up, options.left, w - 1 - options.left}});
@@ -145,7 +157,7 @@ class ShiftedConvCache {
         image_width_(width),
         width_(width + std::max(layer.options.left, layer.weight.size(3) - 1)),
         options_(layer.options),
-        kernel_(layer.weight.size(2), layer.weight.size(3)),
+        kernel_(layer.kernel()),
         bias_(stop_gradient(layer.bias.tensor())) {
     const Index k = channels_ * kernel_.height * kernel_.width;
     columns_ = transpose(reshape(stop_gradient(layer.used_weight()), Shape{layer.outputs(), k}));

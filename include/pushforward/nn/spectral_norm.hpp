@@ -1,12 +1,15 @@
 // SpectralNorm: layers whose weight has spectral norm 1, for critics that are Lipschitz.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <pushforward/nn/linear.hpp>
+#include <pushforward/ops/math.hpp>
 #include <pushforward/ops/reductions.hpp>
 
 namespace pushforward {
@@ -110,9 +113,37 @@ Tensor<S> spectral_norm_of(const Tensor<S>& matrix, const SingularPair<S>& pair)
   return matmul(pair.left, matmul(matrix, pair.right));
 }
 
-// A SpectralNorm knows this visitor wherever a walk leads it, and follows its weight.
+// A part of the root mean square of the singular values of a matrix, so less than the largest one: what a stale pair
+// says below it is not believed.
+template <class S>
+S least_spectral_norm(const Tensor<S>& matrix) {
+  const auto rank = static_cast<S>(std::min(matrix.size(0), matrix.size(1)));
+  return std::max(matrix.matrix().stableNorm() / (4 * std::sqrt(rank)), S(1e-12));
+}
+
+// As many steps of the power method as the matrix takes: twice as many again until sigma grows by no more than a part
+// in 1e5 by them, since its error falls at least as 1 / steps.
+template <class S>
+SingularPair<S> settled_pair(const Tensor<S>& matrix, const Tensor<S>& left) {
+  const NoGradient guard;
+  Rng rng(20180216);  // some noise, since the power method does not leave a smaller singular value by itself
+  const Tensor<S> noise = normal<S>(left.shape(), rng) * (0.1 / std::sqrt(static_cast<double>(left.size())));
+  SingularPair<S> pair = power_method<S>(matrix, left + noise, 16);
+  S sigma = spectral_norm_of<S>(matrix, pair).item();
+  for (Index steps = 16; steps <= 2048; steps *= 2) {
+    pair = power_method<S>(matrix, pair.left, steps);
+    const S grown = spectral_norm_of<S>(matrix, pair).item();
+    if (!(grown > sigma * S(1.00001))) break;
+    sigma = grown;
+  }
+  return pair;
+}
+
+// A SpectralNorm knows this visitor wherever a walk leads it, and follows its weight: some steps, or all the way.
 struct SpectralUpdate final : Visitor {
+  bool settles;
   Index updated = 0;
+  explicit SpectralUpdate(bool all_the_way) : settles(all_the_way) {}
 };
 
 }  // namespace detail
@@ -128,8 +159,9 @@ struct SpectralUpdate final : Visitor {
 ///
 /// In training u and v start from a stored pair, so that a call changes nothing, gives the same bits each time and may
 /// run in several threads; in evaluation they are that pair. `update_spectral_norms(critic)` moves the stored pairs on:
-/// call it before each step of an optimizer (fit_adversarial does), so that they follow the weights. Gradients hold u
-/// and v constant.
+/// call it before each step of an optimizer, so that they follow the weights, and `settle_spectral_norms(critic)` when
+/// the weights are done (fit and fit_adversarial do both). A pair that has not followed divides by |sigma|, and by no
+/// less than a quarter of the root mean square of the singular values. Gradients hold u and v constant.
 ///
 /// In a file the members have the names of PyTorch's spectral_norm: `weight_orig`, `weight_u`, `weight_v`. Its call in
 /// training is an update and a call here; its call in evaluation is the same. Throws ValueError for a bound that is not
@@ -152,7 +184,10 @@ struct SpectralNorm {
     if (how.iterations < 1) fail<ValueError>("SpectralNorm: .iterations is ", how.iterations, ", expected at least 1");
     if (layer.weight.rank() < 2)
       fail<ShapeError>("SpectralNorm: the weight has shape ", layer.weight.shape(), ", expected [out, in, ..]");
-    store(detail::power_method<S>(matrix(), normal<S>({matrix().size(0)}, rng), 30));
+    const Tensor<S> seen = matrix(), start = normal<S>({seen.size(0)}, rng);
+    direction = start / norm(start);
+    input_direction = Tensor<S>::zeros({seen.size(1)});
+    store(detail::power_method<S>(seen, start, 30));
   }
 
   /// The normalized weight, differentiable in the layer's.
@@ -160,8 +195,9 @@ struct SpectralNorm {
     const Tensor<S> seen = matrix();
     const detail::SingularPair<S> pair = mode.training ? detail::power_method<S>(seen, direction, options.iterations)
                                                        : detail::SingularPair<S>{direction, input_direction};
-    const Tensor<S> norm = detail::spectral_norm_of<S>(seen, pair);
-    return layer.weight.tensor() * (static_cast<S>(options.bound) / maximum(norm, S(1e-12)));
+    const Tensor<S> sigma = abs(detail::spectral_norm_of<S>(seen, pair));
+    return layer.weight.tensor() *
+           (static_cast<S>(options.bound) / maximum(sigma, detail::least_spectral_norm<S>(seen)));
   }
   /// layer(x) with the normalized weight.
   template <class T>
@@ -175,10 +211,9 @@ struct SpectralNorm {
   }
 
   /// Moves the stored pair `options.iterations` steps of the power method on, for the weight as it is now.
-  void update() {
-    const detail::SingularPair<S> found = detail::power_method<S>(matrix(), direction, options.iterations);
-    if (found.left.max() > S(0) || found.left.min() < S(0)) store(found);  // a weight of zeros has no direction
-  }
+  void update() { store(detail::power_method<S>(matrix(), direction, options.iterations)); }
+  /// Moves the stored pair on until it is that of the weight as it is now, sigma to about a part in 1e5.
+  void settle() { store(detail::settled_pair<S>(matrix(), direction)); }
 
   static void members(auto& self, auto&& visit) {
     detail::visit_with_weight(self.layer, "weight_orig", visit);
@@ -188,7 +223,7 @@ struct SpectralNorm {
   }
   void walk(const Path& path, Visitor& visitor) {
     if (auto* const following = dynamic_cast<detail::SpectralUpdate*>(&visitor)) {
-      update();
+      following->settles ? settle() : update();
       ++following->updated;
       return;
     }
@@ -198,6 +233,7 @@ struct SpectralNorm {
  private:
   Tensor<S> matrix() const { return detail::as_matrix<S>(layer.weight.tensor(), detail::weight_output_axis<Layer>); }
   void store(const detail::SingularPair<S>& pair) {
+    if (!(pair.left.max() > S(0) || pair.left.min() < S(0))) return;  // a weight of zeros has no direction
     direction = pair.left;
     input_direction = pair.right;
   }
@@ -207,7 +243,16 @@ struct SpectralNorm {
 /// how many there are. Outputs change a little by it, as they follow the weights.
 template <class M>
 Index update_spectral_norms(M& model) {
-  detail::SpectralUpdate visitor;
+  detail::SpectralUpdate visitor(false);
+  walk(model, visitor);
+  return visitor.updated;
+}
+
+/// Moves them on until they are those of the weights as they are now: after the last step of an optimizer, or of an
+/// average of weights, before evaluation. Returns how many SpectralNorms there are.
+template <class M>
+Index settle_spectral_norms(M& model) {
+  detail::SpectralUpdate visitor(true);
   walk(model, visitor);
   return visitor.updated;
 }

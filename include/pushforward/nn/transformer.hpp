@@ -30,8 +30,23 @@ class TransformerCache {
   friend struct TransformerBlock;
   KeyValueCache<S> attention_;
   detail::StepLinear<S> inner_, outer_;
-  Tensor<S> norm_weight_, norm_bias_;  // of what the keys and values were made from
+  Tensor<S> norms_[4];  // weight and bias of both normalizations, as they were when it was made
 };
+
+namespace detail {
+
+// norm(x) without a graph.
+template <class S>
+Tensor<S> norm_in_step(const LayerNorm<S>& norm, const Tensor<S>& x) {
+  if (x.rank() < 1 || x.size(-1) != norm.features || x.empty() || norm.weight.empty() || !(norm.eps > 0))
+    return norm(x);
+  const NormRows<S> rows(x.shape());
+  Tensor<S> y = Access::allocate<S>(x.shape());
+  normalize_rows(rows, x.data(), norm.weight.data(), norm.bias.data(), static_cast<S>(norm.eps), Access::data(y));
+  return y;
+}
+
+}  // namespace detail
 
 /// A transformer's layer, normalized before each part, as in GPT-2 (Radford et al. 2019): [n, t, features] -> the same.
 ///
@@ -75,22 +90,29 @@ struct TransformerBlock {
     made.attention_ = self_attn.cache(sequences, capacity);
     made.inner_ = detail::StepLinear<S>(linear1.weight.tensor(), linear1.bias.tensor());
     made.outer_ = detail::StepLinear<S>(linear2.weight.tensor(), linear2.bias.tensor());
-    made.norm_weight_ = stop_gradient(norm1.weight.tensor());
-    made.norm_bias_ = stop_gradient(norm1.bias.tensor());
+    for (int i = 0; i < 4; ++i) made.norms_[i] = stop_gradient(norm_parameter(i));
     return made;
   }
   /// The result at the next r positions x [n, r, features], without dropout and without a graph; the cache grows by
   /// them. The same bits as operator() gives there in evaluation. Throws as MultiHeadAttention::step does.
   Tensor<S> step(const Tensor<S>& x, TransformerCache<S>& cache) const {
+    check_step(x.shape(), cache);
     const NoGradient guard;
-    if (!detail::StepLinear<S>::same(norm1.weight.tensor(), cache.norm_weight_) ||
-        !detail::StepLinear<S>::same(norm1.bias.tensor(), cache.norm_bias_))
-      fail<ValueError>(
-          "TransformerBlock::step: the cache was made for another normalization than the block has now; make a new "
-          "one");
-    const Tensor<S> h = x + self_attn.step(norm1(x), cache.attention_);
-    return h +
-           cache.outer_(cache.inner_(norm2(h), linear1.weight, linear1.bias, activation), linear2.weight, linear2.bias);
+    using detail::add_in_place, detail::norm_in_step;
+    const Tensor<S> h = add_in_place(self_attn.step(norm_in_step(norm1, x), cache.attention_), x);
+    const Tensor<S> inner = cache.inner_(norm_in_step(norm2, h), linear1.weight, linear1.bias, activation);
+    return add_in_place(cache.outer_(inner, linear2.weight, linear2.bias), h);
+  }
+  /// Throws what `step` throws for an input of this shape.
+  void check_step(const Shape& x, const TransformerCache<S>& cache) const {
+    self_attn.check_step(x, cache.attention_);
+    for (int i = 0; i < 4; ++i)
+      if (!detail::StepLinear<S>::same(norm_parameter(i), cache.norms_[i]))
+        fail<ValueError>(
+            "TransformerBlock::step: the cache was made for another normalization than the block has now; make a new "
+            "one");
+    cache.inner_.check(linear1.weight, linear1.bias);
+    cache.outer_.check(linear2.weight, linear2.bias);
   }
 
   static void members(auto& self, auto&& visit) {
@@ -103,6 +125,10 @@ struct TransformerBlock {
   }
 
  private:
+  const Tensor<S>& norm_parameter(int i) const {
+    const LayerNorm<S>& norm = i < 2 ? norm1 : norm2;
+    return i % 2 == 0 ? norm.weight.tensor() : norm.bias.tensor();
+  }
   template <class Drop>
   Tensor<S> run(const Tensor<S>& x, const Drop& drop) const {
     const Tensor<S> h = x + drop(self_attn(norm1(x)));

@@ -1,9 +1,15 @@
 // VectorQuantizer: vectors to the nearest entry of a codebook, which learns with them.
 #pragma once
 
+#include <algorithm>
+#include <numeric>
+#include <utility>
+#include <vector>
+
 #include <pushforward/nn/codebook.hpp>
 #include <pushforward/nn/module.hpp>
 #include <pushforward/nn/quantizer.hpp>
+#include <pushforward/ops/cast.hpp>
 #include <pushforward/ops/random.hpp>
 
 namespace pushforward {
@@ -54,7 +60,8 @@ inline void check_vector_quantizer(Index codes, Index features, const VectorQuan
 ///
 /// The codebook starts from N(0, 1), or, by `initialize`, which `fit` calls through a VqVae, from k-means on the
 /// vectors of a batch. In training each call moves buffers (as BatchNorm's does), so call one from one thread at a
-/// time; codes that are hardly used any more are moved to vectors of the batch first. In evaluation nothing changes.
+/// time; codes that are hardly used any more are moved to vectors of the batch first, each to another one while there
+/// are enough. In evaluation nothing changes.
 template <class S = float>
 class VectorQuantizer {
  public:
@@ -158,11 +165,17 @@ class VectorQuantizer {
     const NoGradient guard;
     const Index d = features();
     std::vector<S> counts = counts_.to_vector(), codes = table().to_vector();
+    std::vector<Index> order(static_cast<std::size_t>(rows.size(0)));
+    std::iota(order.begin(), order.end(), Index{0});
+    std::size_t taken = 0;  // no vector twice, unless there are fewer of them than dead codes
     const auto fresh = static_cast<S>(counts_.mean());
     for (std::size_t k = 0; k < counts.size(); ++k) {
       if (!(counts[k] < least)) continue;
+      if (taken == order.size()) taken = 0;
+      std::swap(order[taken],
+                order[taken + static_cast<std::size_t>(rng.uniform_index(rows.size(0) - static_cast<Index>(taken)))]);
       counts[k] = fresh;
-      std::copy_n(rows.data() + rng.uniform_index(rows.size(0)) * d, d, codes.data() + static_cast<Index>(k) * d);
+      std::copy_n(rows.data() + order[taken++] * d, d, codes.data() + static_cast<Index>(k) * d);
     }
     set_revived(Tensor<S>(table().shape(), codes), Tensor<S>(counts_.shape(), counts), least);
   }
@@ -179,9 +192,9 @@ class VectorQuantizer {
     const detail::CodeSums<S> batch(rows, codes, levels());
     const double keep = options_.decay, take = 1 - keep;
     if (initialized_.item() == S(0)) initialized_ = Tensor<S>::ones({1});
-    counts_ = keep * counts_.tensor() + take * batch.counts;
+    counts_ = keep * counts_.tensor() + cast<S>(take * cast<double>(batch.counts));
     if (options_.update == CodebookUpdate::gradient) return;
-    sums_ = keep * sums_.tensor() + take * batch.sums;
+    sums_ = keep * sums_.tensor() + cast<S>(take * batch.sums);
     const double total = counts_.sum(), eps = options_.smoothing;
     const Tensor<S> share = (counts_.tensor() + eps) * (total / (total + static_cast<double>(levels()) * eps));
     codebook_ = sums_.tensor() / unsqueeze(share, 1);

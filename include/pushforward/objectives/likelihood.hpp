@@ -1,7 +1,9 @@
 // mle and map: training by the likelihood itself.
 #pragma once
 
+#include <concepts>
 #include <type_traits>
+#include <utility>
 
 #include <pushforward/nn/module.hpp>
 #include <pushforward/objectives/objective.hpp>
@@ -30,6 +32,15 @@ struct MaximumLikelihood {
                   const ExampleMean& over = {}) const {
     return -over(model.log_prob(x, given));
   }
+  /// For one that also draws while it scores (dropout, say): `log_prob(x, given, rng)`.
+  template <class Model, class S, class Given>
+  requires requires(const Model& model, const Tensor<S>& x, const Tensor<Given>& given, Rng& rng) {
+    model.log_prob(x, given, rng);
+  }
+  auto operator()(const Model& model, const Tensor<S>& x, const Tensor<Given>& given, Rng& rng,
+                  const ExampleMean& over = {}) const {
+    return -over(model.log_prob(x, given, rng));
+  }
 };
 
 /// The objective `fit(flow, data, mle, ...)`: - mean of log p(x), in nats per example.
@@ -54,6 +65,15 @@ struct NormalPrior {
   }
 };
 
+namespace detail {
+
+// An objective of a batch with the mean to take, with or without randomness.
+template <class Objective, class Model, class Batch>
+concept Likelihood = std::invocable<const Objective&, const Model&, const Batch&, Rng&, const ExampleMean&> ||
+    std::invocable<const Objective&, const Model&, const Batch&, const ExampleMean&>;
+
+}  // namespace detail
+
 /// What `map` gives: mle plus the prior's share of one example.
 template <class LogPrior>
 struct MaximumAPosteriori {
@@ -61,9 +81,22 @@ struct MaximumAPosteriori {
   Index examples = 1;
 
   template <class Model, class Batch>
+  requires detail::Likelihood<MaximumLikelihood, Model, Batch>
   auto operator()(const Model& model, const Batch& batch, Rng& rng, const ExampleMean& over = {}) const {
-    const auto loss = evaluate_objective(mle, model, batch, rng, over);
-    using S = typename std::remove_cvref_t<decltype(loss)>::Scalar;
+    return with_prior(evaluate_objective(mle, model, batch, rng, over), model);
+  }
+  /// For a conditional density: `fit(flow, std::tuple(x, labels), map({..}), ..)`.
+  template <class Model, class S, class Given>
+  requires detail::Likelihood<detail::ObjectiveGiven<MaximumLikelihood, Tensor<Given>>, Model, Tensor<S>>
+  auto operator()(const Model& model, const Tensor<S>& x, const Tensor<Given>& given, Rng& rng,
+                  const ExampleMean& over = {}) const {
+    const detail::ObjectiveGiven<MaximumLikelihood, Tensor<Given>> likelihood{mle, given};
+    return with_prior(evaluate_objective(likelihood, model, x, rng, over), model);
+  }
+
+ private:
+  template <class S, class Model>
+  Tensor<S> with_prior(const Tensor<S>& loss, const Model& model) const {
     const double share = 1.0 / static_cast<double>(examples);
     if constexpr (std::is_same_v<LogPrior, NormalPrior>)
       return loss - log_prior.template over<S>(model) * share;

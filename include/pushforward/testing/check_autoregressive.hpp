@@ -1,8 +1,10 @@
 // check_autoregressive(): no output of an autoregressive network sees its future, and cached draws are the same bits.
 #pragma once
 
+#include <concepts>
 #include <cstdio>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <pushforward/models/autoregressive/full_completion.hpp>
@@ -16,6 +18,7 @@ struct AutoregressiveCheckOptions {
   bool gradients = true;          ///< also differentiate: one reverse sweep for each element of an event
   bool whole_past = false;        ///< also fail if an element does not see one that comes before it: a blind spot
   DrawOptions draw = {};          ///< how the draws that are compared are made
+  Tensor<Index> labels = {};      ///< [n], of the events, for a model of classes
 };
 
 namespace detail {
@@ -129,15 +132,60 @@ std::string number(S x) {
   return text;
 }
 
+template <class F, class... Data>
+concept GivesOutputs = requires(const F& f, const Data&... data) {
+  f.parameters(data...);
+}
+|| requires(const F& f, const Data&... data) { f.logits(data...); }
+|| std::invocable<const F&, const Data&...>;
+
+// f(x) for a network or any other callable, parameters(x) or logits(x) for a model.
+template <class F, class... Data>
+auto outputs_of(const F& f, const Data&... data) {
+  if constexpr (requires { f.parameters(data...); })
+    return f.parameters(data...);
+  else if constexpr (requires { f.logits(data...); })
+    return f.logits(data...);
+  else
+    return f(data...);
+}
+
+// The same with labels, if there are some.
 template <class F, class T>
-void check_perturbed(const F& f, const Tensor<T>& x, Dependence& dependence) {
-  const auto before = stop_gradient(f(x));
+auto labelled_outputs_of(const F& f, const Tensor<T>& x, const Tensor<Index>& labels) {
+  constexpr bool takes = GivesOutputs<F, Tensor<T>, Tensor<Index>>, can_do_without = GivesOutputs<F, Tensor<T>>;
+  if constexpr (!takes) {
+    if (!labels.empty()) fail<ValueError>("check_autoregressive: got .labels, but the network does not take any");
+    return outputs_of(f, x);
+  } else if constexpr (!can_do_without) {
+    if (labels.empty()) fail<ValueError>("check_autoregressive: the network takes labels; give it .labels");
+    return outputs_of(f, x, labels);
+  } else {
+    return labels.empty() ? outputs_of(f, x) : outputs_of(f, x, labels);
+  }
+}
+
+// Another label for each event but the first, where the events have several.
+inline Tensor<Index> with_other_labels(const Tensor<Index>& labels) {
+  return Tensor<Index>::generate(labels.shape(), [&](Index i) {
+    for (Index step = 1; i > 0 && step < labels.size(); ++step) {
+      const Index other = labels.data()[(i + step) % labels.size()];
+      if (other != labels.data()[i]) return other;
+    }
+    return labels.data()[i];
+  });
+}
+
+// f maps events and their labels to outputs.
+template <class F, class T>
+void check_perturbed(const F& f, const Tensor<T>& x, const Tensor<Index>& labels, Dependence& dependence) {
+  const auto before = stop_gradient(f(x, labels));
   const OutputLayout layout = layout_of(x, before.shape());
   for (Index i = 0; i < before.size(); ++i)  // which would hide what it depends on
     if (before.data()[i] != before.data()[i])
       fail<CheckFailed>("check_autoregressive: output ", position(before.shape(), i), " is NaN");
   for (Index input = 0; input < layout.elements; ++input) {
-    const auto after = stop_gradient(f(with_other_values(x, input)));
+    const auto after = stop_gradient(f(with_other_values(x, input), labels));
     for (Index i = 0; i < before.size(); ++i) {
       const auto a = before.data()[i], b = after.data()[i];
       if (!same_number(a, b))
@@ -149,7 +197,8 @@ void check_perturbed(const F& f, const Tensor<T>& x, Dependence& dependence) {
   if (layout.rows == 1) return;
   const Tensor<T> others = with_other_values(x, -1);
   const auto after = stop_gradient(
-      f(Tensor<T>::generate(x.shape(), [&](Index i) { return i < layout.elements ? x.data()[i] : others.data()[i]; })));
+      f(Tensor<T>::generate(x.shape(), [&](Index i) { return i < layout.elements ? x.data()[i] : others.data()[i]; }),
+        with_other_labels(labels)));
   for (Index i = 0; layout.row(i) == 0; ++i)
     if (!same_number(before.data()[i], after.data()[i]))
       fail<CheckFailed>("check_autoregressive: output ", position(before.shape(), i), " changes from ",
@@ -157,10 +206,10 @@ void check_perturbed(const F& f, const Tensor<T>& x, Dependence& dependence) {
 }
 
 template <class F, class S>
-void check_differentiated(const F& f, const Tensor<S>& x, Dependence& dependence) {
+void check_differentiated(const F& f, const Tensor<S>& x, const Tensor<Index>& labels, Dependence& dependence) {
   const pushforward::detail::FlagGuard guard(pushforward::detail::recording_flag(), true);
   const Tensor<S> at = variable(x);
-  const Tensor<S> y = f(at);
+  const Tensor<S> y = f(at, labels);
   if (!y.tracked()) return;
   const OutputLayout layout = layout_of(x, y.shape());
   Rng rng(20240229);
@@ -176,17 +225,6 @@ void check_differentiated(const F& f, const Tensor<S>& x, Dependence& dependence
   }
 }
 
-// f(x) for a network or any other callable, parameters(x) or logits(x) for a model.
-template <class F, class T>
-auto outputs_of(const F& f, const Tensor<T>& x) {
-  if constexpr (requires { f.parameters(x); })
-    return f.parameters(x);
-  else if constexpr (requires { f.logits(x); })
-    return f.logits(x);
-  else
-    return f(x);
-}
-
 template <class S>
 void expect_same_draws(const std::string& what, const Tensor<S>& cached, const Tensor<S>& full) {
   if (!(cached.shape() == full.shape()))
@@ -197,10 +235,37 @@ void expect_same_draws(const std::string& what, const Tensor<S>& cached, const T
                         position(full.shape(), i), ", but a whole pass for each element ", full.data()[i]);
 }
 
+// The model's own draws, for labels where there are some.
 template <class M, class S>
-void check_draws(const M& model, const Tensor<S>& x, const Rng& rng, const DrawOptions& options) {
+Tensor<S> completed(const M& model, const Tensor<S>& x, const Tensor<S>& known, Rng& rng,
+                    const AutoregressiveCheckOptions& o) {
+  if constexpr (requires { model.complete(x, known, o.labels, rng, o.draw); })
+    if (!o.labels.empty()) return model.complete(x, known, o.labels, rng, o.draw);
+  if constexpr (requires { model.complete(x, known, rng, o.draw); })
+    if (o.labels.empty()) return model.complete(x, known, rng, o.draw);
+  fail<ValueError>("check_autoregressive: the model does not complete events ", o.labels.empty() ? "without" : "with",
+                   " labels");
+}
+template <class S, class M>
+Tensor<S> sampled(const M& model, Index n, Rng& rng, const AutoregressiveCheckOptions& o) {
+  if constexpr (requires { model.sample(o.labels, rng, o.draw); })
+    if (!o.labels.empty()) return model.sample(o.labels, rng, o.draw);
+  if constexpr (requires { model.sample(n, rng, o.draw); })
+    if (o.labels.empty()) return model.sample(n, rng, o.draw);
+  fail<ValueError>("check_autoregressive: the model does not draw ", o.labels.empty() ? "without" : "with", " labels");
+}
+
+template <class M, class S>
+void check_draws(const M& model, const Tensor<S>& x, const Rng& rng, const AutoregressiveCheckOptions& options) {
   const Index elements = x.size() / x.size(0);
-  const std::vector<Index> order = pushforward::detail::order_of(model, elements);
+  const std::vector<Index> order =
+      options.order.empty() ? pushforward::detail::order_of(model, elements) : options.order;
+  const auto whole_passes = [&](const Tensor<S>& given, const Tensor<S>& known, Rng& random) {
+    const auto parameters = [&](const Tensor<S>& at) {
+      return Tensor<S>(labelled_outputs_of(model, at, options.labels));
+    };
+    return full_completion(parameters, model.conditional(), given, known, random, options.draw, order);
+  };
   std::vector<S> first_half(static_cast<std::size_t>(elements), S(0));
   for (Index place = 0; place < elements / 2; ++place)
     first_half[static_cast<std::size_t>(order[static_cast<std::size_t>(place)])] = S(1);
@@ -209,8 +274,7 @@ void check_draws(const M& model, const Tensor<S>& x, const Rng& rng, const DrawO
       scattered = bernoulli(Tensor<S>::full(x.shape(), S(0.5)), coin);
   for (const Tensor<S>& known : {half, scattered}) {
     Rng a = rng, b = rng;
-    expect_same_draws("complete", Tensor<S>(model.complete(x, known, a, options)),
-                      full_completion(model, x, known, b, options));
+    expect_same_draws("complete", completed(model, x, known, a, options), whole_passes(x, known, b));
     if (!(a.state() == b.state()))
       fail<CheckFailed>(
           "check_autoregressive: complete has taken other random numbers than one draw of the conditional "
@@ -218,8 +282,7 @@ void check_draws(const M& model, const Tensor<S>& x, const Rng& rng, const DrawO
   }
   Rng a = rng, b = rng;
   const Tensor<S> nothing = Tensor<S>::zeros(x.shape());
-  expect_same_draws("sample", Tensor<S>(model.sample(x.size(0), a, options)),
-                    full_completion(model, nothing, nothing, b, options));
+  expect_same_draws("sample", sampled<S>(model, x.size(0), a, options), whole_passes(nothing, nothing, b));
 }
 
 }  // namespace detail
@@ -233,32 +296,44 @@ void check_draws(const M& model, const Tensor<S>& x, const Rng& rng, const DrawO
 /// that must not see it; outputs of numbers are differentiated, too. The events of a batch must not influence each
 /// other. Throws CheckFailed, which names the output and the input.
 ///
+/// A model of classes is asked with `.labels`: `parameters(x, labels)`, `logits(tokens, labels)` or f(x, labels). The
+/// labels of other events must not matter either.
+///
 /// Costs a pass, and a reverse sweep, for each element of an event. x should be random: a few events of numbers that
 /// differ.
 template <class F, class T>
 void check_autoregressive(const F& f, const Tensor<T>& given, const AutoregressiveCheckOptions& options = {}) {
   const Tensor<T> x = stop_gradient(given);
   const Shape event = detail::event_of(x);
+  if (!options.labels.empty() && options.labels.shape() != Shape{x.size(0)})
+    fail<ShapeError>("check_autoregressive: .labels has shape ", options.labels.shape(), " for ", x.size(0),
+                     " events, expected [", x.size(0), "]");
   std::vector<Index> order = options.order;
   if (order.empty()) order = pushforward::detail::order_of(f, event.size());
-  auto call = [&](const Tensor<T>& at) { return detail::outputs_of(f, at); };
-  constexpr bool for_the_next = std::is_same_v<T, Index> && !requires { f.logits(x); };
+  auto call = [&](const Tensor<T>& at, const Tensor<Index>& labels) {
+    return detail::labelled_outputs_of(f, at, labels);
+  };
+  constexpr bool is_model = requires { f.logits(x); }
+  || requires { f.logits(x, options.labels); };
+  constexpr bool for_the_next = std::is_same_v<T, Index> && !is_model;
   detail::Dependence dependence(event.size(), order, for_the_next, event);
-  detail::check_perturbed(call, x, dependence);
+  detail::check_perturbed(call, x, options.labels, dependence);
   if constexpr (!std::is_same_v<T, Index>)
-    if (options.gradients) detail::check_differentiated(call, x, dependence);
+    if (options.gradients) detail::check_differentiated(call, x, options.labels, dependence);
   if (options.whole_past) dependence.expect_whole_past();
 }
 
 /// The same for a model with `parameters`, `conditional`, `sample` and `complete`, whose draws must also have the same
-/// bits as those by a whole pass for each element (`full_completion`) from the same random numbers: a sample, and
-/// completions of x where the first half is known, and where each number is known or not by chance.
+/// bits as those by a whole pass for each element (`full_completion`, in the same order and for the same labels) from
+/// the same random numbers: a sample, and completions of x where the first half is known, and where each number is
+/// known or not by chance. With `.labels` they are asked as `sample(labels, rng, options)` and `complete(x, known,
+/// labels, rng, options)`.
 template <class Model, class S>
 void check_autoregressive(const Model& model, const Tensor<S>& x, const Rng& rng,
                           const AutoregressiveCheckOptions& options = {}) {
   check_autoregressive(model, x, options);
   const NoGradient guard;
-  detail::check_draws(model, stop_gradient(x), rng, options.draw);
+  detail::check_draws(model, stop_gradient(x), rng, options);
 }
 
 }  // namespace pushforward::testing

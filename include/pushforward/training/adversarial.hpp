@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include <pushforward/nn/spectral_norm.hpp>
 #include <pushforward/objectives/adversarial.hpp>
 #include <pushforward/training/fit.hpp>
 
@@ -171,7 +170,7 @@ class AdversarialTraining {
       critic_sum += train_batch(weighted_batch(pieces[i]), i, generator_sum);
       const Index done = std::min((i + 1) * options_.batch_size, rows_of(data_));
       progress.batch(completed() + 1, done, critic_sum / static_cast<double>(i + 1));
-      if (i + 1 < pieces.size() && interrupt_.interrupted()) return void(history_.interrupted = true);
+      if (i + 1 < pieces.size() && interrupt_.interrupted()) return settle_all(), void(history_.interrupted = true);
     }
     AdversarialReport report{completed() + 1, options_.epochs, critic_steps_, steps_,
                              critic_sum / static_cast<double>(pieces.size())};
@@ -231,17 +230,22 @@ class AdversarialTraining {
   }
   [[noreturn]] void blown_up(const char* who, Index number, const std::string& what) const {
     fail<ValueError>("fit_adversarial: in epoch ", completed() + 1, ", batch ", number + 1, ", the ", who, ": ", what,
-                     ". It is as it was before this step");
+                     ". Its parameters are as they were before this step");
   }
 
   void finish_epoch(ProgressPrinter& progress, const AdversarialReport& report) {
     progress.epoch({.epoch = report.epoch, .epochs = report.epochs, .train_loss = report.critic_loss});
-    evaluate(generator_), evaluate(critic_);
+    settle_all();
     std::optional<Exchanged<G>> averaged;
     if (average_) averaged.emplace(generator_, average_->model());
     for (const AdversarialCallback& callback : options_.callbacks)
       if (callback(report) == Continue::no) history_.stopped_early = true;
     history_.interrupted |= interrupt_.interrupted();
+  }
+
+  void settle_all() {
+    settle(generator_), settle(critic_);
+    if (average_) settle_spectral_norms(average_->model());
   }
 
   G& generator_;
@@ -283,7 +287,8 @@ AdversarialHistory train_adversaries(G& generator, C& critic, const Data& data, 
 /// The generator is anything with `sample(n, rng)` and a differentiable `rsample(n, rng)`: a Gan, a flow. Each batch
 /// serves one step of the critic against as many fresh draws; after every `critic_steps` of them the generator makes
 /// one. Both are in training mode meanwhile and in evaluation mode afterwards; SpectralNorm layers follow their
-/// weights. Callbacks see the averaged generator where there is one. Ctrl-C ends the training after the batch.
+/// weights at each step, and are settled after each epoch. Callbacks see the averaged generator where there is one.
+/// Ctrl-C ends the training after the batch.
 ///
 /// The data may be a tuple of rows and weights [n], `std::tuple(x, w)`: the critic's means over real rows become
 /// sum w v / sum w, and rows of weight 0 are left out.

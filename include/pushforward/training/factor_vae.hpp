@@ -19,6 +19,7 @@ struct FactorVaeStep {
   template <class Model, class S>
   Tensor<S> operator()(const Model& model, const Tensor<S>& batch, Rng& rng) const {
     if (learns) {
+      update_spectral_norms(discriminator);
       const Tensor<S> z = codes(model, batch, rng);
       const Tensor<S> loss = DensityRatioLoss{}.critic_loss(discriminator, z, permute_dimensions(z, rng), rng);
       optimizer.step(discriminator, gradient(loss, discriminator));
@@ -60,7 +61,10 @@ History fit_factor_vae(Model& model, Critic& discriminator, const Tensor<S>& dat
     explicit Training(Critic& c) : critic(c) { train(critic); }
     ~Training() { evaluate(critic); }
   } guard(discriminator);
-  return fit(model, data, detail::FactorVaeStep<Critic>{discriminator, discriminator_optimizer, weights}, options, rng);
+  History history =
+      fit(model, data, detail::FactorVaeStep<Critic>{discriminator, discriminator_optimizer, weights}, options, rng);
+  settle_spectral_norms(discriminator);
+  return history;
 }
 
 }  // namespace pushforward

@@ -13,6 +13,7 @@
 
 #include <sys/stat.h>
 
+#include <pushforward/nn/spectral_norm.hpp>
 #include <pushforward/training/adam.hpp>
 #include <pushforward/training/batches.hpp>
 #include <pushforward/training/checkpoint.hpp>
@@ -138,6 +139,13 @@ auto call_objective(const Objective& objective, M& model, const Data& batch, Rng
   }
 }
 
+// Evaluation mode, with singular vectors that are those of the weights as they are now.
+template <class M>
+void settle(M& model) {
+  evaluate(model);
+  settle_spectral_norms(model);
+}
+
 inline bool file_exists(const std::string& path) {
   struct stat info {};
   return stat(path.c_str(), &info) == 0;
@@ -184,7 +192,7 @@ class Training {
   void loop() {
     ProgressPrinter progress(options_.progress, completed(), options_.epochs, rows_);
     while (completed() < options_.epochs && !history_.stopped_early && !history_.interrupted) {
-      if (!train_epoch(progress)) return void(history_.interrupted = true);
+      if (!train_epoch(progress)) return settle_all(), void(history_.interrupted = true);
       finish_epoch(progress);
       if (!options_.checkpoint.empty()) save_state();
     }
@@ -262,6 +270,7 @@ class Training {
   }
 
   double train_batch(const Data& batch, Index number) {
+    update_spectral_norms(model_);
     optimizer_.set_learning_rate(base_rate_ * options_.schedule(steps_, total_steps_));
     auto loss = call_objective(objective_at(objective_, steps_, total_steps_), model_, batch, rng_);
     if (loss.size() != 1)
@@ -287,12 +296,12 @@ class Training {
   }
   [[noreturn]] void blown_up(const std::string& what, Index batch) const {
     fail<ValueError>("fit: in epoch ", completed() + 1, ", batch ", batch + 1, ", at learning rate ",
-                     optimizer_.learning_rate(), ": ", what, ". The model is as it was before this step");
+                     optimizer_.learning_rate(), ": ", what, ". The parameters are as they were before this step");
   }
 
   void finish_epoch(ProgressPrinter& progress) {
     EpochReport& report = history_.epochs.back();
-    evaluate(model_);
+    settle_all();
     with_average([&] {
       if (validation()) {
         report.validation_loss = validation_loss();
@@ -303,6 +312,11 @@ class Training {
         if (callback(report) == Continue::no) history_.stopped_early = true;
     });
     history_.interrupted |= interrupt_.interrupted();
+  }
+
+  void settle_all() {
+    settle(model_);
+    if (average_) settle_spectral_norms(average_->model());
   }
 
   // Calls f() while the model is as it would be returned now: with averaged parameters, if wanted.
@@ -410,12 +424,13 @@ class Training {
 ///   fit(flow, moons, mle, {.epochs = 40, .optimizer = Adam({.learning_rate = 1e-3})}, rng);
 ///
 /// `objective(model, batch)` or `objective(model, batch, rng)` gives one number, the mean over the batch. Layers are in
-/// training mode meanwhile and in evaluation mode afterwards. An objective with `at(step, total)`, see annealed(), is
+/// training mode meanwhile and in evaluation mode afterwards; SpectralNorm layers follow their weights at each step,
+/// and are settled whenever the model is evaluated or returned. An objective with `at(step, total)`, see annealed(), is
 /// asked for the one of each step. A model with `initialize(batch)` is started from a batch.
 /// Ctrl-C ends the training after the batch; what was learned is kept.
 ///
 /// Throws ValueError for data without rows or with NaN, a model without parameters, options out of range, and when the
-/// loss or a gradient is not finite (the model is then as before that step); IoError for a checkpoint.
+/// loss or a gradient is not finite (the parameters are then as before that step); IoError for a checkpoint.
 template <class M, class Data, class Objective>
 History fit(M& model, const Data& data, const Objective& objective, const FitOptions& options, Rng& rng) {
   return detail::Training<M, Data, Objective>(model, data, objective, options, rng).run();

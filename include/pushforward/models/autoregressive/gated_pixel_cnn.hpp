@@ -18,6 +18,7 @@ struct GatedPixelCnnOptions {
   Index kernel = 3;        ///< side of the others, odd
   Index head = 0;          ///< units of the hidden layer of the head; 0: as many as features
   Index classes = 0;       ///< of labels that the images are conditioned on; 0: none
+  bool location_bias = false;  ///< a trained bias for each pixel, so that the network knows where in the image it is
 };
 
 /// A layer of a GatedPixelCnn (van den Oord et al. 2016b, figure 2): the vertical stack v sees all rows above, the
@@ -26,10 +27,12 @@ struct GatedPixelCnnOptions {
 ///     v' = gate(V v + a_y),   h' = h + R gate(H h + L V v + b_y),   gate(p, q) = tanh(p) sigmoid(q)
 ///
 /// with convolutions V, H, and L, R of a single pixel, and biases a, b for each class y. The first layer sees neither
-/// the pixel's own row in V, nor the pixel itself in H, and does not add h.
+/// the pixel's own row in V, nor the pixel itself in H, and does not add h. With `.location_bias` its V v has a bias
+/// for each place more: images centered in a frame take fewer nats by it (van den Oord et al. 2016b, section 2.3, where
+/// it comes from what the images are conditioned on).
 template <class S = float>
 struct GatedPixelLayer {
-  detail::PixelConv<S> vertical, horizontal, link, residual;
+  ShiftedConv2d<S> vertical, horizontal, link, residual;
   Parameter<S> vertical_label, horizontal_label;  // [classes, 2 features], or empty
 
   static void members(auto& self, auto&& visit) {
@@ -56,14 +59,12 @@ class GatedPixelNet {
 
   /// Throws ValueError for sizes, layers or features below 1, even kernels, or colors that do not divide the features.
   GatedPixelNet(Index outputs, const GatedPixelCnnOptions& o, Rng& rng)
-      : images_{o.colors, o.height, o.width, o.levels, o.embedding}, outputs_(outputs), classes_(o.classes) {
-    check(o);
+      : images_(detail::pixel_images(o)), outputs_(outputs), classes_(o.classes) {
+    detail::check_pixel_network(name, o, "layers", o.layers, 3);
     input_ = detail::PixelInput<S>(images_, rng);
     for (Index l = 0; l < o.layers; ++l) layers_.push_back(layer(o, l, rng));
-    const Index head = o.head > 0 ? o.head : o.features;
-    const detail::PixelMask mask{MaskType::b, o.colors};
-    inner_ = detail::PixelConv<S>(o.features, head, {1, 0, 0}, rng, mask);
-    outer_ = detail::PixelConv<S>(head, o.colors * outputs, {1, 0, 0}, rng, mask);
+    if (o.location_bias) location_bias_ = Tensor<S>::zeros(Shape{2 * o.features, o.height, o.width});
+    head_ = detail::pixel_head<S>(o.features, outputs, o, rng);
   }
 
   const PixelImages& images() const { return images_; }
@@ -74,13 +75,14 @@ class GatedPixelNet {
     Tensor<S> v = input_(x), h = v;
     for (std::size_t l = 0; l < layers_.size(); ++l) {
       const GatedPixelLayer<S>& layer = layers_[l];
-      const Tensor<S> p = layer.vertical(v);  // [n, 2 features, h, w]
-      if (l + 1 < layers_.size()) v = detail::pixel_gate(p, {}, of_labels(layer.vertical_label, labels));
+      Tensor<S> p = layer.vertical(v);  // [n, 2 features, h, w]
+      if (l == 0 && !location_bias_.empty()) p = p + location_bias_;
+      if (l + 1 < layers_.size()) v = detail::pixel_gate(p, {}, detail::of_labels<S>(layer.vertical_label, labels));
       const Tensor<S> gated =
-          detail::pixel_gate(layer.horizontal(h), layer.link(p), of_labels(layer.horizontal_label, labels));
+          detail::pixel_gate(layer.horizontal(h), layer.link(p), detail::of_labels<S>(layer.horizontal_label, labels));
       h = l == 0 ? layer.residual(gated) : h + layer.residual(gated);
     }
-    return outer_(relu(inner_(h)));
+    return head_(h);
   }
   /// One element after the other, from what has been computed for those before.
   GatedPixelSteps<S> steps(Index n, const Tensor<Index>& labels = {}) const {
@@ -90,54 +92,39 @@ class GatedPixelNet {
   static void members(auto& self, auto&& visit) {
     visit("input", self.input_);
     visit("layers", self.layers_);
-    visit("inner", self.inner_);
-    visit("outer", self.outer_);
+    if (!self.location_bias_.empty()) visit("location_bias", self.location_bias_);
+    visit("inner", self.head_.inner);
+    visit("outer", self.head_.outer);
   }
 
  private:
   friend class GatedPixelSteps<S>;
 
-  static void check(const GatedPixelCnnOptions& o) {
-    detail::check_pixel_images(name, {o.colors, o.height, o.width, o.levels, o.embedding});
-    if (o.layers < 1 || o.features < 1 || o.head < 0 || o.classes < 0)
-      fail<ValueError>(name, ": ", o.layers, " layers, ", o.features, " features, .head ", o.head, " and ", o.classes,
-                       " classes; expected at least 1, 1, 0 and 0");
-    if (o.kernel < 3 || o.first_kernel < 3 || o.kernel % 2 == 0 || o.first_kernel % 2 == 0)
-      fail<ValueError>(name, ": .first_kernel is ", o.first_kernel, " and .kernel ", o.kernel,
-                       ", expected odd numbers from 3 on");
-    if (o.features % o.colors != 0 || o.head % o.colors != 0)
-      fail<ValueError>(name, ": ", o.features, " features and .head ", o.head, " cannot be shared by ", o.colors,
-                       " colors; expected multiples");
-  }
-
   GatedPixelLayer<S> layer(const GatedPixelCnnOptions& o, Index l, Rng& rng) const {
+    using Conv = ShiftedConv2d<S>;
     const bool first = l == 0, last = l + 1 == o.layers;
     const Index in = first ? o.colors * input_.features() : o.features, out = 2 * o.features;
     const Index side = first ? o.first_kernel : o.kernel, half = side / 2;
     // With colors the first layer has to see those of the pixel itself that come before.
     const bool strict = first && o.colors == 1;
-    const detail::PixelMask across{first ? MaskType::a : MaskType::b, o.colors, 2};
-    GatedPixelLayer<S> made{{in, out, {{first ? half : half + 1, side}, half, half}, rng},
-                            {in, out, {{1, strict ? half : half + 1}, 0, half}, rng, across},
-                            {out, out, {1, 0, 0}, rng},
-                            {o.features, o.features, {1, 0, 0}, rng, {MaskType::b, o.colors}},
-                            {},
-                            {}};
+    GatedPixelLayer<S> made;
+    made.vertical = Conv(in, out, {first ? half : half + 1, side}, rng, {.up = half, .left = half});
+    made.horizontal = Conv::masked(first ? MaskType::a : MaskType::b, in, out, {1, strict ? half : half + 1}, rng,
+                                   {.left = half}, o.colors, 2);
+    made.link = Conv(out, out, 1, rng);
+    made.residual = Conv::masked(MaskType::b, o.features, o.features, rng, {.colors = o.colors});
     const Tensor<S> none = Tensor<S>::zeros(Shape{o.classes, out});
     if (o.classes > 0 && !last) made.vertical_label = none;
     if (o.classes > 0) made.horizontal_label = none;
     return made;
   }
 
-  static Tensor<S> of_labels(const Tensor<S>& table, const Tensor<Index>& labels) {
-    return table.empty() ? Tensor<S>() : index_select(table, 0, labels);
-  }
-
   PixelImages images_;
   Index outputs_, classes_;
   detail::PixelInput<S> input_;
   std::vector<GatedPixelLayer<S>> layers_;
-  detail::PixelConv<S> inner_, outer_;
+  Parameter<S> location_bias_;  // [2 features, h, w], or empty
+  detail::PixelHead<S> head_;
 };
 
 /// The network of a GatedPixelCnn, one element after the other: the vertical stack once for each row, the horizontal
@@ -170,7 +157,7 @@ class GatedPixelSteps {
   Index n_;
   detail::PixelPlace place_;
   std::vector<Layer> layers_;
-  detail::PixelProduct<S> inner_, outer_;
+  detail::PixelHeadProduct<S> head_;
   Tensor<Index> labels_;
   std::vector<S> line_;     // the row at hand, as it enters the network: [n, in, w]
   std::vector<S> scratch_;  // [n, room_]
@@ -184,21 +171,19 @@ GatedPixelSteps<S>::GatedPixelSteps(const GatedPixelNet<S>& net, Index n, const 
   const NoGradient guard;
   const Index width = net.images_.width;
   for (const GatedPixelLayer<S>& layer : net.layers_) {
-    const detail::PixelKernel &above = layer.vertical.kernel, &left = layer.horizontal.kernel;
-    const Index in = layer.horizontal.weight.size(1), out = layer.horizontal.weight.size(0);
-    layers_.push_back({layer.horizontal.product(left.taps()),
-                       layer.residual.product(1),
-                       {n, in, width, left, left.taps()},
-                       Tensor<S>::zeros(Shape{n, in, above.size.height, width}),
+    const Index in = layer.horizontal.inputs();
+    layers_.push_back({detail::pixel_product(layer.horizontal),
+                       detail::pixel_product(layer.residual),
+                       {layer.horizontal, n, width},
+                       Tensor<S>::zeros(Shape{n, in, layer.vertical.kernel().height, width}),
                        {},
-                       net.of_labels(layer.horizontal_label, labels)});
+                       detail::of_labels<S>(layer.horizontal_label, labels)});
     flops_ += layers_.back().horizontal.flops() + layers_.back().residual.flops();
-    room_ = std::max(room_, layers_.back().lines.patch() + 2 * out);
+    room_ = std::max(room_, layers_.back().lines.patch() + 2 * layer.horizontal.outputs());
   }
-  inner_ = net.inner_.product(1);
-  outer_ = net.outer_.product(1);
-  flops_ += inner_.flops() + outer_.flops();
-  room_ = 2 * inner_.inputs() + std::max(room_, inner_.outputs());
+  head_ = detail::PixelHeadProduct<S>(net.head_);
+  flops_ += head_.flops();
+  room_ = 2 * head_.inputs() + std::max(room_, head_.hidden());
   scratch_.resize(static_cast<std::size_t>(n * room_));
   line_.resize(static_cast<std::size_t>(layers_[0].seen.size() / std::max<Index>(1, layers_[0].seen.size(2))));
 }
@@ -213,10 +198,11 @@ void GatedPixelSteps<S>::start_row() {
   if (place_.row > 0) move_on(layers_[0].seen, Tensor<S>(Shape{n_, layers_[0].seen.size(1), 1, width}, line_));
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     const GatedPixelLayer<S>& layer = net_.layers_[l];
-    const Tensor<S> p = layer.vertical.row(layers_[l].seen);  // [n, 2 features, 1, w]
+    Tensor<S> p = detail::conv_row(layer.vertical, layers_[l].seen);  // [n, 2 features, 1, w]
+    if (l == 0 && !net_.location_bias_.empty()) p = p + slice(net_.location_bias_, 1, place_.row, place_.row + 1);
     layers_[l].vertical = permute(squeeze(layer.link(p), 2), {2, 0, 1});
     if (l + 1 < layers_.size())
-      move_on(layers_[l + 1].seen, detail::pixel_gate(p, {}, net_.of_labels(layer.vertical_label, labels_)));
+      move_on(layers_[l + 1].seen, detail::pixel_gate(p, {}, detail::of_labels<S>(layer.vertical_label, labels_)));
   }
 }
 
@@ -224,17 +210,14 @@ template <class S>
 Tensor<S> GatedPixelSteps<S>::outputs() {
   const NoGradient guard;
   if (place_.starts_row()) start_row();
-  const Index count = net_.outputs_, all = outer_.outputs();
-  const Tensor<S> result = Tensor<S>::build(Shape{n_, all}, [&](S* to) {
-    parallel_for(n_, detail::pixel_grain(flops_), [&](Index begin, Index end) { run(begin, end, to + begin * all); });
-  });
-  return slice(result, 1, place_.color * count, (place_.color + 1) * count);
+  return detail::at_element<S>(n_, place_, net_.outputs_, flops_,
+                               [&](Index begin, Index end, S* to) { run(begin, end, to); });
 }
 
 // The horizontal stack and the head at the pixel at hand of some images.
 template <class S>
 void GatedPixelSteps<S>::run(Index begin, Index end, S* result) {
-  const Index n = end - begin, features = inner_.inputs(), wide = 2 * features, size = n * features;
+  const Index n = end - begin, features = head_.inputs(), wide = 2 * features, size = n * features;
   S *const h = scratch_.data() + begin * room_, *const gated = h + size, *const patch = gated + size;
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     Layer& layer = layers_[l];
@@ -247,9 +230,7 @@ void GatedPixelSteps<S>::run(Index begin, Index end, S* result) {
     layer.residual(n, gated, sums);
     for (Index i = 0; i < size; ++i) h[i] = l == 0 ? sums[i] : h[i] + sums[i];
   }
-  inner_(n, h, patch);
-  for (Index i = 0; i < n * inner_.outputs(); ++i) patch[i] = std::max(patch[i], S(0));
-  outer_(n, patch, result);
+  head_(n, h, patch, result);
 }
 
 template <class S>

@@ -17,16 +17,16 @@ Tensor<S> concat_elu(const Tensor<S>& x) {
 template <class S>
 struct GatedResidual {
   ShiftedConv2d<S> first, second, beside;
-  Parameter<S> classes;  // [classes, 2 filters], or none
+  Parameter<S> classes;  // [classes, 2 features], or none
   Dropout dropout{0};
 
   GatedResidual() = default;
   // `first` and `second` are built by make(in, out); `from` channels come in from beside, 0 for none.
   template <class Make>
-  GatedResidual(Index filters, Index from, Index class_count, double p, Rng& rng, const Make& make)
-      : first(make(2 * filters, filters)), second(make(2 * filters, 2 * filters)), dropout{p} {
-    if (from > 0) beside = ShiftedConv2d<S>(2 * from, filters, 1, rng);
-    if (class_count > 0) classes = normal<S>({class_count, 2 * filters}, rng) * 0.05;
+  GatedResidual(Index features, Index from, Index class_count, double p, Rng& rng, const Make& make)
+      : first(make(2 * features, features)), second(make(2 * features, 2 * features)), dropout{p} {
+    if (from > 0) beside = ShiftedConv2d<S>(2 * from, features, 1, rng);
+    if (class_count > 0) classes = normal<S>({class_count, 2 * features}, rng) * 0.05;
     second.weight = second.weight.tensor() * 0.1;  // near the identity at first
     second.bias = second.bias.tensor() * 0.1;
   }

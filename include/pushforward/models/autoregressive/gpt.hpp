@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-#include <pushforward/models/draw_options.hpp>
+#include <pushforward/models/conditionals.hpp>
 #include <pushforward/nn/embedding.hpp>
 #include <pushforward/nn/transformer.hpp>
 #include <pushforward/objectives/objective.hpp>
@@ -96,6 +96,10 @@ class Gpt {
   const GptOptions& options() const { return options_; }
   Index vocabulary() const { return options_.vocabulary; }
   Index context() const { return options_.context; }
+  /// How many classes a label can name; 0: the density has none.
+  Index classes() const { return options_.classes; }
+  /// What the logits of a token stand for, of which there have to be two at least.
+  CategoricalConditional conditional() const { return CategoricalConditional(vocabulary()); }
 
   /// The logits of every token given those before it, in one pass: tokens [n, t] -> [n, t, vocabulary], 1 <= t <=
   /// context. Row i does not depend on tokens from i on. Throws ShapeError, and IndexError for tokens outside of the
@@ -103,6 +107,11 @@ class Gpt {
   Tensor<S> logits(const Tensor<Index>& tokens) const { return logits_of(tokens, unlabelled(tokens), nullptr); }
   Tensor<S> logits(const Tensor<Index>& tokens, const Tensor<Index>& labels) const {
     return logits_of(tokens, labelled(tokens, labels), nullptr);
+  }
+  /// The same with the randomness that dropout takes in training.
+  Tensor<S> logits(const Tensor<Index>& tokens, Rng& rng) const { return logits_of(tokens, unlabelled(tokens), &rng); }
+  Tensor<S> logits(const Tensor<Index>& tokens, const Tensor<Index>& labels, Rng& rng) const {
+    return logits_of(tokens, labelled(tokens, labels), &rng);
   }
 
   /// log p of each sequence in nats: tokens [n, t] -> [n]; with a class for each if the model has classes, labels [n];
@@ -117,16 +126,24 @@ class Gpt {
   Tensor<S> log_prob(const Tensor<Index>& tokens, const Tensor<Index>& labels, Rng& rng) const {
     return scores(tokens, logits_of(tokens, labelled(tokens, labels), &rng));
   }
+  /// log p(tokens | y) of every class y in nats: tokens [n, t] -> [n, classes]. Throws ValueError for a model without.
+  Tensor<S> log_prob_by_class(const Tensor<Index>& tokens) const {
+    if (classes() == 0) fail<ValueError>("Gpt::log_prob_by_class: the model has no classes; build it with .classes");
+    std::vector<Tensor<S>> each;
+    for (Index label = 0; label < classes(); ++label)
+      each.push_back(log_prob(tokens, Tensor<Index>::full(Shape{tokens.size(0)}, label)));
+    return stack(each, 1);
+  }
 
   /// n draws of `context` tokens, [n, context]: one token after the other from a cache, with the bits that full passes
   /// give. With labels [n]: a draw for each.
   Tensor<Index> sample(Index n, Rng& rng, const DrawOptions& options = {}) const {
-    if (n < 0) fail<ShapeError>("Gpt::sample: got n = ", n, ", expected 0 or more");
-    return draw_all(nothing(n), unlabelled(nothing(n)), context(), rng, options);
+    const Tensor<Index> none = nothing("Gpt::sample", n);
+    return draw_all(none, unlabelled(none), context(), rng, options);
   }
   Tensor<Index> sample(const Tensor<Index>& labels, Rng& rng, const DrawOptions& options = {}) const {
     if (labels.rank() != 1) fail<ShapeError>("Gpt::sample: got labels ", labels.shape(), ", expected [n]");
-    const Tensor<Index> none = nothing(labels.size());
+    const Tensor<Index> none = nothing("Gpt::sample", labels.size());
     return draw_all(none, labelled(none, labels), context(), rng, options);
   }
 
@@ -153,8 +170,8 @@ class Gpt {
   /// x [n, t] with its unknown tokens drawn; `known` is 1 where x is given and 0 where not, and broadcasts to x.
   ///
   /// An unknown token is drawn given those before it: an exact draw of p(unknown | known) where the known come first.
-  /// For each place one draw is made for every sequence, also where it is known. Throws as `logits` does; what x holds
-  /// at unknown places does not matter.
+  /// For each place one draw is made for every sequence, also where it is known. Throws as `logits` does, before
+  /// anything is drawn; what x holds at unknown places does not matter.
   template <class K>
   Tensor<Index> complete(const Tensor<Index>& x, const Tensor<K>& known, Rng& rng,
                          const DrawOptions& options = {}) const {
@@ -167,27 +184,23 @@ class Gpt {
   }
 
   /// An empty cache for n sequences, or for one of each label.
-  GptCache<S> cache(Index n) const { return cache_from(unlabelled(nothing(n))); }
-  GptCache<S> cache(const Tensor<Index>& labels) const { return cache_from(labelled(nothing(labels.size()), labels)); }
+  GptCache<S> cache(Index n) const { return cache_from(unlabelled(nothing("Gpt::cache", n))); }
+  GptCache<S> cache(const Tensor<Index>& labels) const {
+    return cache_from(labelled(nothing("Gpt::cache", labels.size()), labels));
+  }
   /// The logits of what follows, [n, vocabulary], after the next r tokens [n, r], of which an empty cache takes 0 too;
-  /// it grows by them. The bits that `logits` gives there in evaluation. Throws as `logits` does, and ShapeError if
-  /// the context is full.
+  /// it grows by them. The bits that `logits` gives there in evaluation. Throws as `logits` does, ShapeError if the
+  /// context is full, and ValueError for a cache that was not made by this model with the weights that it has; the
+  /// cache is then as it was.
   Tensor<S> step(const Tensor<Index>& tokens, GptCache<S>& cache) const {
-    if (tokens.rank() != 2 || tokens.size(0) != cache.start_.size() || tokens.size(1) < (cache.length_ > 0 ? 1 : 0))
-      fail<ShapeError>("Gpt::step: got tokens ", tokens.shape(), " and a cache of ", cache.start_.size(),
-                       " sequences, expected [", cache.start_.size(), ", r], r being 0 at the start only");
+    check_step(tokens, cache);
     const NoGradient guard;
-    check_tokens("Gpt::step", tokens);
-    const bool at_start = cache.length_ == 0;
-    const Index r = tokens.size(1) + (at_start ? 1 : 0);
-    if (cache.length_ + r > context())
-      fail<ShapeError>("Gpt::step: ", r, " positions after ", cache.length_, " are more than the context of ",
-                       context(), ", of which the start takes one; clear the cache and give it fewer tokens");
-    Tensor<S> x = embed(at_start ? cache.start_ : Tensor<Index>(), tokens, cache.length_);
+    Tensor<S> x = embed(cache.length_ == 0 ? &cache.start_ : nullptr, tokens, cache.length_);
+    const Index r = x.size(1);
     for (std::size_t i = 0; i < blocks_.size(); ++i) x = blocks_[i].step(x, cache.blocks_[i]);
     cache.length_ += r;
     const Tensor<S> last = reshape(r > 1 ? slice(x, 1, r - 1, r) : x, Shape{x.size(0), options_.features});
-    return cache.head_(norm_(last), head_weight(), head_.bias);
+    return cache.head_(detail::norm_in_step(norm_, last), head_weight(), head_.bias);
   }
 
   static void members(auto& self, auto&& visit) {
@@ -226,7 +239,28 @@ class Gpt {
     if (count < 0) fail<ValueError>("Gpt::generate: got count = ", count, ", expected 0 or more");
     check_tokens("Gpt::generate", prefix);
   }
-  static Tensor<Index> nothing(Index n) { return Tensor<Index>::zeros(Shape{std::max(Index{0}, n), 0}); }
+  // Before a step changes anything.
+  void check_step(const Tensor<Index>& tokens, const GptCache<S>& cache) const {
+    if (cache.blocks_.size() != blocks_.size())
+      fail<ValueError>("Gpt::step: got a cache of ", cache.blocks_.size(), " blocks for a model of ", blocks_.size(),
+                       "; make one with cache(n)");
+    const Index n = cache.start_.size(), start = cache.length_ == 0 ? 1 : 0;
+    if (tokens.rank() != 2 || tokens.size(0) != n || tokens.size(1) < 1 - start)
+      fail<ShapeError>("Gpt::step: got tokens ", tokens.shape(), " and a cache of ", n, " sequences, expected [", n,
+                       ", r], r being 0 at the start only");
+    check_tokens("Gpt::step", tokens);
+    const Index r = tokens.size(1) + start;
+    if (cache.length_ + r > context())
+      fail<ShapeError>("Gpt::step: ", r, " positions after ", cache.length_, " are more than the context of ",
+                       context(), ", of which the start takes one; clear the cache and give it fewer tokens");
+    const Shape x{n, r, options_.features};
+    for (std::size_t i = 0; i < blocks_.size(); ++i) blocks_[i].check_step(x, cache.blocks_[i]);
+    cache.head_.check(head_weight(), head_.bias);
+  }
+  static Tensor<Index> nothing(const char* name, Index n) {
+    if (n < 0) fail<ValueError>(name, ": got ", n, " sequences, expected 0 or more");
+    return Tensor<Index>::zeros(Shape{n, 0});
+  }
 
   // Which start stands before each sequence: [n].
   Tensor<Index> unlabelled(const Tensor<Index>& tokens) const {
@@ -242,17 +276,18 @@ class Gpt {
                        ", expected one for each sequence");
     for (const Index label : labels)
       if (label < 0 || label >= options_.classes)
-        fail<IndexError>("Gpt: got the label ", label, ", expected 0 to ", options_.classes - 1);
+        fail<ValueError>("Gpt: got the label ", label, ", expected 0 to ", options_.classes - 1);
     return labels;
   }
 
   const Tensor<S>& head_weight() const { return options_.tied ? tokens_.tensor() : head_.weight.tensor(); }
 
-  // What enters the first block: [start,] tokens [n, t], the first of them at position `first` -> [n, .., features].
-  Tensor<S> embed(const Tensor<Index>& start, const Tensor<Index>& tokens, Index first) const {
+  // What enters the first block: the start, if it is given, and tokens [n, t], the first of them at position `first` ->
+  // [n, .., features].
+  Tensor<S> embed(const Tensor<Index>* start, const Tensor<Index>& tokens, Index first) const {
     const Index n = tokens.size(0), t = tokens.size(1), d = options_.features;
     Tensor<S> rows = reshape(index_select(tokens_.tensor(), 0, reshape(tokens, Shape{n * t})), Shape{n, t, d});
-    if (!start.empty()) rows = concat<S>({unsqueeze(index_select(start_.tensor(), 0, start), 1), rows}, 1);
+    if (start) rows = concat<S>({unsqueeze(index_select(start_.tensor(), 0, *start), 1), rows}, 1);
     return options_.rotary ? rows : rows + slice(positions_.tensor(), 0, first, first + rows.size(1));
   }
 
@@ -261,7 +296,7 @@ class Gpt {
       fail<ShapeError>("Gpt: got tokens ", tokens.shape(), ", expected [n, t] with t from 1 to the context of ",
                        context(), "; cut longer sequences, or build the model with a larger .context");
     check_tokens("Gpt", tokens);
-    Tensor<S> x = embed(start, slice(tokens, 1, 0, tokens.size(1) - 1), 0);
+    Tensor<S> x = embed(&start, slice(tokens, 1, 0, tokens.size(1) - 1), 0);
     x = rng ? dropout_(x, *rng) : dropout_(x);
     for (const TransformerBlock<S>& block : blocks_) x = rng ? block(x, *rng) : block(x);
     return detail::linear_in_order<S>(norm_(x), head_weight(), head_.bias);
@@ -318,6 +353,9 @@ class Gpt {
     const NoGradient guard;
     const Index n = x.size(0), t = x.size(1);
     const Tensor<K> given = expand(known, x.shape());
+    check_tokens("Gpt::complete", Tensor<Index>::generate(x.shape(), [&](Index i) {
+                   return given.data()[i] != K(0) ? x.data()[i] : Index{0};
+                 }));
     GptCache<S> cache = cache_from(start);
     return Tensor<Index>::build(x.shape(), [&](Index* text) {
       for (Index at = 0; at < t; ++at) {

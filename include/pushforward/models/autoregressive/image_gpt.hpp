@@ -49,6 +49,8 @@ class ImageGpt {
              rng) {}
 
   const ImageGptOptions& options() const { return options_; }
+  /// How many classes a label can name; 0: the density has none.
+  Index classes() const { return options_.classes; }
   /// The transformer over sequences of pixels [n, height width].
   const Gpt<S>& gpt() const { return gpt_; }
   CategoricalConditional conditional() const { return CategoricalConditional(options_.levels); }
@@ -61,6 +63,9 @@ class ImageGpt {
   Tensor<S> log_prob(const Tensor<S>& x, const Tensor<Index>& labels, Rng& rng) const {
     return gpt_.log_prob(pixels(x), labels, rng);
   }
+  /// log p(x | y) of every class y in nats: x [n, 1, height, width] -> [n, classes]. Throws ValueError for a model
+  /// without.
+  Tensor<S> log_prob_by_class(const Tensor<S>& x) const { return gpt_.log_prob_by_class(pixels(x)); }
 
   /// The logits of every pixel given those before it: x [n, 1, height, width] -> [n, levels, 1, height, width].
   Tensor<S> parameters(const Tensor<S>& x) const { return as_parameters(gpt_.logits(pixels(x))); }

@@ -5,7 +5,7 @@
 
 #include <pushforward/models/autoregressive/discretized_logistic_conditional.hpp>
 #include <pushforward/models/autoregressive/image_passes.hpp>
-#include <pushforward/models/autoregressive/pixel_layers.hpp>
+#include <pushforward/models/autoregressive/pixel_images.hpp>
 
 namespace pushforward {
 
@@ -30,12 +30,6 @@ class ColorConditionals {
       return x * (2 / static_cast<double>(conditional_.levels() - 1)) - 1;
     else
       return clamp(x, -1e6, 1e6);
-  }
-  /// Throws ValueError for what is no level.
-  template <class S>
-  void check(const Tensor<S>& x) const {
-    if constexpr (requires { conditional_.levels(); })
-      detail::check_levels("ColorConditionals", x, conditional_.levels());
   }
   /// outputs [n, c P, h, w] of a network, x [n, c, h, w] -> [n] nats.
   template <class S>
@@ -68,8 +62,9 @@ class ColorConditionals {
 ///
 /// Pixels come row by row, the colors of a pixel one after the other. `pixels` says what a network's outputs mean
 /// (DiscretizedLogisticPixels, ColorConditionals). Data is [n, colors, height, width] of the network's `images()`.
-/// Labels [n], for a model with classes, are from 0 to classes - 1. Functions throw ShapeError for images of another
-/// shape, ValueError for labels that are missing, not asked for, or too large.
+/// Labels [n], for a model with classes, are from 0 to classes - 1. Functions throw ShapeError for images, or a number
+/// of labels, that do not fit, ValueError for labels that are missing, not asked for, or too large; `Net::name` is what
+/// messages call the model.
 template <class Net, class Pixels>
 class ImageAutoregressive {
  public:
@@ -94,46 +89,38 @@ class ImageAutoregressive {
   Tensor<S> log_prob(const Tensor<S>& x, const Tensor<Index>& labels) const { return score(x, labels, nullptr); }
   Tensor<S> log_prob(const Tensor<S>& x, const Tensor<Index>& labels, Rng& rng) const { return score(x, labels, &rng); }
   /// log p(x | y) of every class y in nats: x [n, c, h, w] -> [n, classes]. Throws ValueError for a model without.
-  Tensor<S> log_prob_by_class(const Tensor<S>& x) const {
-    if (classes() == 0)
-      fail<ValueError>("ImageAutoregressive::log_prob_by_class: the model has no classes; build it with .classes");
-    std::vector<Tensor<S>> each;
-    for (Index label = 0; label < classes(); ++label)
-      each.push_back(log_prob(x, Tensor<Index>::full(Shape{x.size(0)}, label)));
-    return stack(each, 1);
-  }
+  Tensor<S> log_prob_by_class(const Tensor<S>& x) const { return detail::log_prob_of_classes(Net::name, *this, x); }
   /// The P parameters of each element's conditional: x [n, c, h, w] -> [n, P, c, h, w].
   Tensor<S> parameters(const Tensor<S>& x, const Tensor<Index>& labels = {}) const {
-    return pixels_.parameters(outputs(x, labels, nullptr), x);
+    return pixels_.parameters(outputs("parameters", x, labels, nullptr), x);
   }
 
   /// n draws, [n, c, h, w], as constants, pixel by pixel: a pixel computes only what no pixel before it has.
   Tensor<S> sample(Index n, Rng& rng, const DrawOptions& options = {}) const {
-    if (n < 0) fail<ValueError>("ImageAutoregressive::sample: got ", n, " draws, expected 0 or more");
-    return complete(nothing(n), Tensor<S>::scalar(S(0)), rng, options);
+    if (n < 0) fail<ValueError>(Net::name, "::sample: got ", n, " draws, expected 0 or more");
+    return draw_all(n, {}, rng, options);
   }
   /// One draw for each label.
   Tensor<S> sample(const Tensor<Index>& labels, Rng& rng, const DrawOptions& options = {}) const {
-    return complete(nothing(labels.size()), Tensor<S>::scalar(S(0)), labels, rng, options);
+    return draw_all(detail::count_of_labels(Net::name, labels), labels, rng, options);
   }
   /// x [n, c, h, w] with its unknown numbers drawn; `known`, which broadcasts to it, is 1 where x is given.
   ///
   /// An unknown number is drawn given the known and drawn ones before it: an exact draw of p(unknown | known) where the
-  /// known ones come first. The same bits as `full_completion`.
+  /// known ones come first. The same bits as `full_completion`. Throws ValueError for known numbers that the
+  /// conditional cannot hold.
   Tensor<S> complete(const Tensor<S>& x, const Tensor<S>& known, Rng& rng, const DrawOptions& options = {}) const {
     return complete(x, known, Tensor<Index>(), rng, options);
   }
   Tensor<S> complete(const Tensor<S>& x, const Tensor<S>& known, const Tensor<Index>& labels, Rng& rng,
                      const DrawOptions& options = {}) const {
-    check(x, labels);
+    check("complete", x, labels);
     options.check();
     const NoGradient guard;
     const Tensor<S> given = expand(known, x.shape());
-    const Tensor<S> start =
-        Tensor<S>::generate(x.shape(), [&](Index i) { return given.data()[i] == S(0) ? S(0) : x.data()[i]; });
-    pixels_.check(start);
+    detail::check_known(Net::name, conditional(), x, given);
     return Tensor<S>::build(x.shape(), [&](S* out) {
-      std::copy_n(start.data(), start.size(), out);
+      for (Index i = 0; i < x.size(); ++i) out[i] = given.data()[i] == S(0) ? S(0) : x.data()[i];
       draw_unknown(given, labels, out, rng, options);
     });
   }
@@ -141,28 +128,20 @@ class ImageAutoregressive {
   static void members(auto& self, auto&& visit) { visit("net", self.net_); }
 
  private:
-  void check(const Tensor<S>& x, const Tensor<Index>& labels) const {
-    const PixelImages& s = images();
-    if (x.rank() != 4 || x.size(1) != s.colors || x.size(2) != s.height || x.size(3) != s.width)
-      fail<ShapeError>("ImageAutoregressive: got images ", x.shape(), ", expected [n, ", s.colors, ", ", s.height, ", ",
-                       s.width, "]");
-    const Index expected = classes() > 0 ? x.size(0) : 0;
-    if (labels.size() != expected)
-      fail<ValueError>("ImageAutoregressive: got ", labels.size(), " labels for ", x.size(0), " images and a model of ",
-                       classes(), " classes, expected ", expected);
-    for (Index i = 0; i < labels.size(); ++i)
-      if (labels.data()[i] < 0 || labels.data()[i] >= classes())
-        fail<ValueError>("ImageAutoregressive: label ", i, " is ", labels.data()[i], ", expected 0 to ", classes() - 1);
+  void check(const char* function, const Tensor<S>& x, const Tensor<Index>& labels) const {
+    detail::check_images(Net::name, function, images(), x);
+    detail::check_image_labels(Net::name, function, classes(), x.size(0), labels);
   }
-  Tensor<S> nothing(Index n) const {
-    return Tensor<S>::zeros(Shape{n, images().colors, images().height, images().width});
+  Tensor<S> draw_all(Index n, const Tensor<Index>& labels, Rng& rng, const DrawOptions& options) const {
+    detail::check_image_labels(Net::name, "sample", classes(), n, labels);
+    return complete(Tensor<S>::zeros(images().event().inserted(0, n)), Tensor<S>::scalar(S(0)), labels, rng, options);
   }
-  Tensor<S> outputs(const Tensor<S>& x, const Tensor<Index>& labels, Rng* rng) const {
-    check(x, labels);
+  Tensor<S> outputs(const char* function, const Tensor<S>& x, const Tensor<Index>& labels, Rng* rng) const {
+    check(function, x, labels);
     return net_(pixels_.input(x), labels, rng);
   }
   Tensor<S> score(const Tensor<S>& x, const Tensor<Index>& labels, Rng* rng) const {
-    return pixels_.log_prob(outputs(x, labels, rng), x);
+    return pixels_.log_prob(outputs("log_prob", x, labels, rng), x);
   }
 
   void draw_unknown(const Tensor<S>& given, const Tensor<Index>& labels, S* x, Rng& rng,
@@ -232,11 +211,11 @@ class ImageSteps {
   Pass pass_;
 };
 
-inline void check_image_network(const char* name, const PixelImages& images, Index filters, Index blocks,
-                                double dropout) {
+inline void check_image_network(const char* name, const PixelImages& images, Index features, Index depth,
+                                const char* parts, double dropout) {
   check_pixel_images(name, images);
-  if (filters < 1 || blocks < 1)
-    fail<ValueError>(name, ": got ", filters, " filters and ", blocks, " blocks, expected at least 1 of each");
+  if (features < 1 || depth < 1)
+    fail<ValueError>(name, ": got ", features, " features and ", depth, " ", parts, ", expected at least 1 of each");
   if (!(dropout >= 0 && dropout < 1))
     fail<ValueError>(name, ": .dropout is ", dropout, ", expected 0 or more and less than 1");
 }

@@ -28,8 +28,8 @@ struct MadeEnsembleOptions {
 ///     p(x) = 1/k sum_m p_m(x)
 ///
 /// Each member is an exact autoregressive density of its own, `member(m)`, on the same weights. Train it with
-/// `any_order_mle`, which takes another member for each batch. In random orders it can complete whatever is missing.
-/// Throws ValueError for fewer than one feature, member or hidden unit.
+/// `any_order_mle`, which takes another member for each batch. With random orders it can complete whatever is missing,
+/// by the member that sees most of what is known. Throws ValueError for fewer than one feature, member or hidden unit.
 template <class Conditional, class S = float>
 class MadeEnsemble {
  public:
@@ -82,6 +82,13 @@ class MadeEnsemble {
   /// In a new order (where members have orders of their own) and with new masks.
   Member another(Rng& rng) const { return arranged(Arrangement::random(new_order(features(), rng), hidden_, rng)); }
 
+  /// The parameters of all conditionals of every member at x: x [.., d] -> [.., k, P, d]. Which numbers come before a
+  /// number is another matter for each of them: `member(m).element(place)`.
+  Tensor<S> parameters(const Tensor<S>& x) const {
+    std::vector<Tensor<S>> each;
+    for (Index m = 0; m < size(); ++m) each.push_back(member(m).parameters(x));
+    return stack(each, -3);
+  }
   /// log p(x) in nats: x [.., d] -> [..]; a pass for each member.
   Tensor<S> log_prob(const Tensor<S>& x) const {
     std::vector<Tensor<S>> each;
@@ -101,15 +108,20 @@ class MadeEnsemble {
   }
   /// x [n, d] with its unknown numbers drawn; `known` [n, d] or [d] is 1 where x is given and 0 where it is not.
   ///
-  /// Where members have orders of their own, the known numbers come first in the order that is taken, and the rest in a
-  /// random one: an exact draw of p(unknown | known) of that order. A set of network passes for each pattern of what is
-  /// known. In natural order it is `complete` of a member at random. Throws ShapeError.
+  /// By the member whose order has the known numbers before most of the unknown ones, one at random if there are more
+  /// of them; what a member has later it does not see. A set of network passes for each pattern of what is known.
+  ///
+  /// `in_order` completes in any other order, as one in which the known numbers come first. That is worth it after
+  /// training with `AnyOrderLikelihood{.fresh = true}` only, and then where what is known is scattered: the weights
+  /// know no orders but those they were trained in. Throws ShapeError, and ValueError for known numbers that the
+  /// conditional cannot hold.
   Tensor<S> complete(const Tensor<S>& x, const Tensor<S>& known, Rng& rng, const DrawOptions& options = {}) const {
     if (x.rank() != 2) fail<ShapeError>("MadeEnsemble::complete: x of shape ", x.shape(), ", expected [n, d]");
     detail::check_features("MadeEnsemble::complete", x.shape(), features());
     const NoGradient guard;
     const Index d = features();
     const Tensor<S> given = expand(known, x.shape());
+    detail::check_known("MadeEnsemble", conditional_, x, given);
     std::map<std::vector<bool>, std::vector<Index>> patterns;
     for (Index r = 0; r < x.size(0); ++r) {
       std::vector<bool> pattern;
@@ -123,7 +135,7 @@ class MadeEnsemble {
         const Tensor<S> mask =
             Tensor<S>::generate({d}, [&](Index i) { return S(pattern[static_cast<std::size_t>(i)]); });
         const Tensor<S> given_rows = index_select(stop_gradient(x), 0, rows);
-        put(completing(pattern, rng).complete(given_rows, mask, rng, options), entry.second, out);
+        put(member(completing(pattern, rng)).complete(given_rows, mask, rng, options), entry.second, out);
       }
     });
   }
@@ -173,12 +185,21 @@ class MadeEnsemble {
     }
     return Member(ArrangedMlp<S>(weights, biases, activation_, std::move(arrangement)), conditional_);
   }
-  // A member that takes the known features first.
-  Member completing(const std::vector<bool>& pattern, Rng& rng) const {
-    if (order_ == FeatureOrder::natural) return member(rng.uniform_index(size()));
-    std::vector<Index> order = new_order(features(), rng);
-    std::stable_partition(order.begin(), order.end(), [&](Index i) { return pattern[static_cast<std::size_t>(i)]; });
-    return arranged(Arrangement::random(order, hidden_, rng));
+  // A member in which the most pairs of a known and an unknown feature stand in this order.
+  Index completing(const std::vector<bool>& pattern, Rng& rng) const {
+    std::vector<Index> best;
+    Index most = -1;
+    for (Index m = 0; m < size(); ++m) {
+      Index known = 0, pairs = 0;
+      for (Index place = 0; place < features(); ++place) {
+        const bool here = pattern[static_cast<std::size_t>(orders_.data()[m * features() + place])];
+        (here ? known : pairs) += here ? 1 : known;
+      }
+      if (pairs > most) best.clear();
+      if (pairs >= most) best.push_back(m);
+      most = std::max(most, pairs);
+    }
+    return best[static_cast<std::size_t>(rng.uniform_index(static_cast<Index>(best.size())))];
   }
   void put(const Tensor<S>& from, const std::vector<Index>& rows, S* out) const {
     for (std::size_t r = 0; r < rows.size(); ++r)
@@ -206,7 +227,8 @@ struct AnyOrderLikelihood {
 
 /// The objective that trains a MadeEnsemble: - mean of log p_m(x) of a member m at random for each batch, in nats per
 /// example. Its mean over the members is an upper bound of `mle` (Jensen). `AnyOrderLikelihood{.fresh = true}` draws
-/// new orders and masks for ever instead of going through those of the members.
+/// new orders and masks for ever instead of going through those of the members: for `another` and `in_order`, at the
+/// cost of the members.
 inline constexpr AnyOrderLikelihood any_order_mle{};
 
 /// A MadeEnsemble with conditionals of your own.

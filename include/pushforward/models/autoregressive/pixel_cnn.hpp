@@ -28,7 +28,7 @@ struct PixelCnnOptions {
 /// pixel.
 template <class S = float>
 struct PixelBlock {
-  detail::PixelConv<S> reduce, masked, expand;
+  ShiftedConv2d<S> reduce, masked, expand;
 
   Tensor<S> operator()(const Tensor<S>& x) const { return x + expand(relu(masked(relu(reduce(relu(x)))))); }
 
@@ -54,20 +54,18 @@ class PixelNet {
 
   /// Throws ValueError for sizes, blocks or features below 1, even kernels, or colors that do not divide the features.
   PixelNet(Index outputs, const PixelCnnOptions& o, Rng& rng)
-      : images_{o.colors, o.height, o.width, o.levels, o.embedding}, outputs_(outputs), classes_(o.classes) {
-    check(o);
+      : images_(detail::pixel_images(o)), outputs_(outputs), classes_(o.classes) {
+    detail::check_pixel_network(name, o, "blocks", o.blocks, 1);
     input_ = detail::PixelInput<S>(images_, rng);
-    const detail::PixelMask seen{MaskType::b, o.colors};
-    const auto kernel = [](Index side) { return detail::PixelKernel{{side / 2 + 1, side}, side / 2, side / 2}; };
-    const detail::PixelKernel pixel{1, 0, 0};
-    first_ = {o.colors * input_.features(), 2 * o.features, kernel(o.first_kernel), rng, {MaskType::a, o.colors}};
+    auto conv = [&](MaskType type, Index in, Index out, Index side) {
+      return ShiftedConv2d<S>::masked(type, in, out, rng, {.rows = side / 2, .reach = side / 2, .colors = o.colors});
+    };
+    first_ = conv(MaskType::a, o.colors * input_.features(), 2 * o.features, o.first_kernel);
     for (Index i = 0; i < o.blocks; ++i)
-      blocks_.push_back({{2 * o.features, o.features, pixel, rng, seen},
-                         {o.features, o.features, kernel(o.kernel), rng, seen},
-                         {o.features, 2 * o.features, pixel, rng, seen}});
-    const Index head = o.head > 0 ? o.head : o.features;
-    inner_ = {2 * o.features, head, pixel, rng, seen};
-    outer_ = {head, o.colors * outputs, pixel, rng, seen};
+      blocks_.push_back({conv(MaskType::b, 2 * o.features, o.features, 1),
+                         conv(MaskType::b, o.features, o.features, o.kernel),
+                         conv(MaskType::b, o.features, 2 * o.features, 1)});
+    head_ = detail::pixel_head<S>(2 * o.features, outputs, o, rng);
     if (o.classes > 0) label_ = Tensor<S>::zeros(Shape{o.classes, 2 * o.features});
   }
 
@@ -77,9 +75,9 @@ class PixelNet {
 
   Tensor<S> operator()(const Tensor<S>& x, const Tensor<Index>& labels = {}) const {
     Tensor<S> y = first_(input_(x));  // [n, 2 features, h, w]
-    if (classes_ > 0) y = y + reshape(of_labels(labels), Shape{x.size(0), y.size(1), 1, 1});
+    if (classes_ > 0) y = y + reshape(detail::of_labels<S>(label_, labels), Shape{x.size(0), y.size(1), 1, 1});
     for (const PixelBlock<S>& block : blocks_) y = block(y);
-    return outer_(relu(inner_(relu(y))));
+    return head_(relu(y));
   }
   /// One element after the other, from what has been computed for those before.
   PixelSteps<S> steps(Index n, const Tensor<Index>& labels = {}) const { return PixelSteps<S>(*this, n, labels); }
@@ -88,36 +86,20 @@ class PixelNet {
     visit("input", self.input_);
     visit("first", self.first_);
     visit("blocks", self.blocks_);
-    visit("inner", self.inner_);
-    visit("outer", self.outer_);
+    visit("inner", self.head_.inner);
+    visit("outer", self.head_.outer);
     if (!self.label_.empty()) visit("label", self.label_);
   }
 
  private:
   friend class PixelSteps<S>;
 
-  static void check(const PixelCnnOptions& o) {
-    detail::check_pixel_images(name, {o.colors, o.height, o.width, o.levels, o.embedding});
-    if (o.blocks < 1 || o.features < 1 || o.head < 0 || o.classes < 0)
-      fail<ValueError>(name, ": ", o.blocks, " blocks, ", o.features, " features, .head ", o.head, " and ", o.classes,
-                       " classes; expected at least 1, 1, 0 and 0");
-    if (o.kernel < 1 || o.first_kernel < 3 || o.kernel % 2 == 0 || o.first_kernel % 2 == 0)
-      fail<ValueError>(name, ": .first_kernel is ", o.first_kernel, " and .kernel ", o.kernel,
-                       ", expected odd numbers from 3 and from 1 on");
-    if (o.features % o.colors != 0 || o.head % o.colors != 0)
-      fail<ValueError>(name, ": ", o.features, " features and .head ", o.head, " cannot be shared by ", o.colors,
-                       " colors; expected multiples");
-  }
-
-  Tensor<S> of_labels(const Tensor<Index>& labels) const {
-    return classes_ == 0 ? Tensor<S>() : index_select(label_.tensor(), 0, labels);
-  }
-
   PixelImages images_;
   Index outputs_, classes_;
   detail::PixelInput<S> input_;
-  detail::PixelConv<S> first_, inner_, outer_;
+  ShiftedConv2d<S> first_;
   std::vector<PixelBlock<S>> blocks_;
+  detail::PixelHead<S> head_;
   Parameter<S> label_;  // [classes, 2 features], or empty
 };
 
@@ -140,15 +122,13 @@ class PixelSteps {
   };
 
   void run(Index begin, Index end, S* result);
-  static void make_positive(S* x, Index n) {
-    for (Index i = 0; i < n; ++i) x[i] = std::max(x[i], S(0));
-  }
 
   const PixelNet<S>& net_;
   Index n_;
   detail::PixelPlace place_;
-  detail::PixelProduct<S> first_, inner_, outer_;
+  detail::PixelProduct<S> first_;
   detail::PixelLines<S> lines_;
+  detail::PixelHeadProduct<S> head_;
   std::vector<Block> blocks_;
   Tensor<S> label_;         // [n, 2 features], or empty
   std::vector<S> scratch_;  // [n, room_]
@@ -161,20 +141,17 @@ PixelSteps<S>::PixelSteps(const PixelNet<S>& net, Index n, const Tensor<Index>& 
     : net_(net), n_(n), place_{net.images_} {
   const NoGradient guard;
   const Index width = net.images_.width;
-  // Up to the pixel itself: what lies behind it is not seen.
-  const auto lines = [&](const detail::PixelConv<S>& conv) {
-    return detail::PixelLines<S>(n, conv.weight.size(1), width, conv.kernel, conv.kernel.past() + 1);
-  };
-  first_ = net.first_.product(net.first_.kernel.past() + 1);
-  lines_ = lines(net.first_);
-  inner_ = net.inner_.product(1);
-  outer_ = net.outer_.product(1);
-  label_ = net.of_labels(labels);
-  flops_ = first_.flops() + inner_.flops() + outer_.flops();
-  room_ = std::max(lines_.patch(), inner_.outputs());
+  first_ = detail::pixel_product(net.first_);
+  lines_ = {net.first_, n, width};
+  head_ = detail::PixelHeadProduct<S>(net.head_);
+  label_ = detail::of_labels<S>(net.label_, labels);
+  flops_ = first_.flops() + head_.flops();
+  room_ = std::max(lines_.patch(), head_.hidden());
   for (const PixelBlock<S>& block : net.blocks_) {
-    blocks_.push_back({block.reduce.product(1), block.masked.product(block.masked.kernel.past() + 1),
-                       block.expand.product(1), lines(block.masked)});
+    blocks_.push_back({detail::pixel_product(block.reduce),
+                       detail::pixel_product(block.masked),
+                       detail::pixel_product(block.expand),
+                       {block.masked, n, width}});
     const Block& made = blocks_.back();
     flops_ += made.reduce.flops() + made.masked.flops() + made.expand.flops();
     room_ = std::max({room_, made.lines.patch(), made.expand.outputs()});
@@ -190,37 +167,32 @@ Tensor<S> PixelSteps<S>::outputs() {
     lines_.advance();
     for (Block& block : blocks_) block.lines.advance();
   }
-  const Index count = net_.outputs_, all = outer_.outputs();
-  const Tensor<S> result = Tensor<S>::build(Shape{n_, all}, [&](S* to) {
-    parallel_for(n_, detail::pixel_grain(flops_), [&](Index begin, Index end) { run(begin, end, to + begin * all); });
-  });
-  return slice(result, 1, place_.color * count, (place_.color + 1) * count);
+  return detail::at_element<S>(n_, place_, net_.outputs_, flops_,
+                               [&](Index begin, Index end, S* to) { run(begin, end, to); });
 }
 
 // The network at the pixel at hand of some images.
 template <class S>
 void PixelSteps<S>::run(Index begin, Index end, S* result) {
-  const Index n = end - begin, features = net_.blocks_[0].reduce.weight.size(0), wide = 2 * features;
+  const Index n = end - begin, features = net_.blocks_[0].reduce.outputs(), wide = 2 * features;
   S *const y = scratch_.data() + begin * room_, *const part = y + n * wide, *const patch = part + n * wide;
   lines_.gather(begin, end, place_.column, patch);
   first_(n, patch, y);
   for (Index i = 0; i < n * wide && !label_.empty(); ++i) y[i] += label_.data()[begin * wide + i];
   for (Block& block : blocks_) {
     std::copy_n(y, n * wide, patch);
-    make_positive(patch, n * wide);
+    detail::make_positive(patch, n * wide);
     block.reduce(n, patch, part);
-    make_positive(part, n * features);
+    detail::make_positive(part, n * features);
     block.lines.put(begin, end, 0, features, place_.column, part);
     block.lines.gather(begin, end, place_.column, patch);
     block.masked(n, patch, part);
-    make_positive(part, n * features);
+    detail::make_positive(part, n * features);
     block.expand(n, part, patch);
     for (Index i = 0; i < n * wide; ++i) y[i] += patch[i];
   }
-  make_positive(y, n * wide);
-  inner_(n, y, patch);
-  make_positive(patch, n * inner_.outputs());
-  outer_(n, patch, result);
+  detail::make_positive(y, n * wide);
+  head_(n, y, patch, result);
 }
 
 template <class S>

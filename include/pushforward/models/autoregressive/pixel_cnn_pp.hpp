@@ -15,8 +15,8 @@ struct PixelCnnPpOptions {
   Index colors = 1, height = 28, width = 28;  ///< of the images; any sizes
   Index levels = 256;                         ///< of a color: data holds 0 .. levels - 1
   Index components = 10;                      ///< logistics in each mixture
-  Index filters = 64;
-  Index blocks = 2;    ///< residual blocks of each stream, down and up, at each scale
+  Index features = 64;                        ///< channels of a stream
+  Index blocks = 2;                           ///< residual blocks of each stream, down and up, at each scale
   Index scales = 1;    ///< each but the first has half the rows and columns of the one before, rounded up
   double dropout = 0;  ///< in residual blocks: see ImageAutoregressive::log_prob(x, rng)
   Index classes = 0;   ///< of labels; 0: none
@@ -32,19 +32,19 @@ template <class S = float>
 class PixelCnnPpNet {
  public:
   using Scalar = S;
+  static constexpr const char* name = "PixelCnnPp";
 
   /// Throws ValueError for options that build no network.
   PixelCnnPpNet(Index outputs, const PixelCnnPpOptions& o, Rng& rng)
-      : images_{o.colors, o.height, o.width},
-        classes_(o.classes),
-        above_(o.colors + 1, o.filters, {2, 3}, rng, {.up = 2, .left = 1}),
-        row_above_(o.colors + 1, o.filters, {1, 3}, rng, {.up = 1, .left = 1}),
-        left_(o.colors + 1, o.filters, {2, 1}, rng, {.up = 1, .left = 1}) {
-    detail::check_image_network("PixelCnnPpNet", images_, o.filters, o.blocks, o.dropout);
+      : images_{o.colors, o.height, o.width}, classes_(o.classes) {
+    detail::check_image_network(name, images_, o.features, o.blocks, "blocks", o.dropout);
     if (o.scales < 1 || o.scales > 16 || o.classes < 0)
-      fail<ValueError>("PixelCnnPpNet: got ", o.scales, " scales and ", o.classes, " classes, expected 1 to 16 scales");
+      fail<ValueError>(name, ": got ", o.scales, " scales and ", o.classes, " classes, expected 1 to 16 scales");
+    above_ = ShiftedConv2d<S>(o.colors + 1, o.features, {2, 3}, rng, {.up = 2, .left = 1});
+    row_above_ = ShiftedConv2d<S>(o.colors + 1, o.features, {1, 3}, rng, {.up = 1, .left = 1});
+    left_ = ShiftedConv2d<S>(o.colors + 1, o.features, {2, 1}, rng, {.up = 1, .left = 1});
     for (Index s = 0; s < o.scales; ++s) scales_.push_back(Scale(o, s, rng));
-    out_ = ShiftedConv2d<S>(o.filters, outputs, 1, rng);
+    out_ = ShiftedConv2d<S>(o.features, outputs, 1, rng);
   }
 
   const PixelImages& images() const { return images_; }
@@ -104,7 +104,7 @@ class PixelCnnPpNet {
     std::vector<ShiftedConv2d<S>> halves, doubles;  // of both streams, but for the last scale
 
     Scale(const PixelCnnPpOptions& o, Index scale, Rng& rng) {
-      const Index f = o.filters;
+      const Index f = o.features;
       auto down = [&](Index in, Index out) { return ShiftedConv2d<S>::down(in, out, rng); };
       auto right = [&](Index in, Index out) { return ShiftedConv2d<S>::down_right(in, out, rng); };
       for (Index b = 0; b < o.blocks; ++b) {
@@ -186,7 +186,7 @@ class PixelCnnPpNet {
 template <class S = float>
 using PixelCnnPp = ImageAutoregressive<PixelCnnPpNet<S>, DiscretizedLogisticPixels>;
 
-/// A PixelCNN++ over images of levels: `pixel_cnn_pp({.levels = 256, .filters = 32}, rng)`. Throws ValueError.
+/// A PixelCNN++ over images of levels: `pixel_cnn_pp({.levels = 256, .features = 32}, rng)`. Throws ValueError.
 template <class S = float>
 PixelCnnPp<S> pixel_cnn_pp(const PixelCnnPpOptions& options, Rng& rng) {
   const DiscretizedLogisticPixels pixels(options.colors, options.levels, options.components);

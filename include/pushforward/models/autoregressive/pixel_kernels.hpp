@@ -1,5 +1,4 @@
-// What networks over pixels compute: gated activations, and convolutions that give one pixel the same bits whether they
-// run over whole images or over that pixel alone.
+// What networks over pixels compute: gated activations, convolutions of single pixels, and large batches in parts.
 #pragma once
 
 #include <vector>
@@ -7,37 +6,13 @@
 #include <pushforward/autodiff/functional.hpp>
 #include <pushforward/core/scalar_math.hpp>
 #include <pushforward/ops/attention_kernels.hpp>
-#include <pushforward/ops/convolution.hpp>
 #include <pushforward/ops/math.hpp>
+#include <pushforward/ops/matmul.hpp>
 #include <pushforward/ops/shape_ops.hpp>
 
 namespace pushforward::detail {
 
-// conv2d whose sums start at the bias and run over channels, then taps, whatever the sizes.
-template <class S>
-Tensor<S> conv_in_order_values(const Tensor<S>& x, const Tensor<S>& w, const Tensor<S>& bias, const ConvGeometry& c) {
-  Tensor<S> y = Access::allocate<S>({x.size(0), w.size(0), c.y.out, c.x.out});
-  if (y.empty()) return y;
-  const ConvProblem<S> problem{conv_source(x, c),
-                               c.groups,
-                               w.size(0) / c.groups,
-                               w.data(),
-                               data_or_null(bias),
-                               false,
-                               Access::data(y),
-                               c.y.out * c.x.out,
-                               c.x.out,
-                               1};
-  ConvForward<S>(problem).run();
-  return y;
-}
-template <class S>
-Tensor<S> conv_in_order(const Tensor<S>& x, const Tensor<S>& w, const Tensor<S>& bias, const Conv2dOptions& options) {
-  const ConvGeometry c = conv_geometry("conv2d", x, w, bias, options);
-  return record_conv(conv_in_order_values(x, w, bias, c), x, w, bias, c);
-}
-
-// The sums of the same convolution for single positions: y [n, out] = x [n, k] columns [k, out] + bias.
+// The sums of a ShiftedConv2d for single positions: y [n, out] = x [n, k] columns [k, out] + bias.
 template <class S>
 struct PixelProduct {
   Tensor<S> columns, bias;

@@ -1,42 +1,16 @@
-// Parts of networks over pixels: what an image is, how its numbers enter, and convolutions that see only the past.
+// Parts of networks over pixels: how numbers enter, convolutions at one pixel after the other, and heads.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
-#include <optional>
 #include <vector>
 
+#include <pushforward/models/autoregressive/pixel_images.hpp>
 #include <pushforward/models/autoregressive/pixel_kernels.hpp>
-#include <pushforward/nn/conv.hpp>
 #include <pushforward/nn/embedding.hpp>
-#include <pushforward/ops/cast.hpp>
+#include <pushforward/nn/shifted_conv.hpp>
 
-namespace pushforward {
-
-/// The images [n, colors, height, width] of a model, and how their numbers enter its network.
-///
-/// Their elements come one after the other: rows from above, pixels from the left, then the colors of a pixel.
-struct PixelImages {
-  Index colors = 1, height = 28, width = 28;
-  Index levels = 0;  ///< numbers are 0 .. levels - 1, scaled to [-1, 1] for the network; 0: it takes them as they are
-  Index embedding = 0;  ///< each level enters as so many trained numbers instead; 0: as one
-
-  Shape event() const { return {colors, height, width}; }
-  /// The row-major position of the element in some place of the order.
-  Index element(Index place) const { return place % colors * height * width + place / colors; }
-};
-
-namespace detail {
-
-inline void check_pixel_images(const char* name, const PixelImages& images) {
-  if (images.colors < 1 || images.height < 1 || images.width < 1)
-    fail<ValueError>(name, ": images of ", images.colors, " colors, height ", images.height, " and width ",
-                     images.width, ", expected at least 1 each");
-  if (images.levels < 0 || images.levels == 1)
-    fail<ValueError>(name, ": .levels is ", images.levels, ", expected at least 2, or 0 for numbers as they are");
-  if (images.embedding < 0 || (images.embedding > 0 && images.levels == 0))
-    fail<ValueError>(name, ": .embedding is ", images.embedding, " with .levels ", images.levels,
-                     "; expected 0, or so many numbers for each of at least 2 levels");
-}
+namespace pushforward::detail {
 
 // Where a walk over the elements of images stands.
 struct PixelPlace {
@@ -53,8 +27,16 @@ struct PixelPlace {
   }
 };
 
-// So many images at a pixel pay for a thread.
-inline Index pixel_grain(double flops_of_each) { return 1 + static_cast<Index>(1e6 / flops_of_each); }
+// The parameters [n, P] of the element at a place, by run(begin, end, to [end - begin, colors P]), a pixel of some of n
+// images, which takes so many operations for each.
+template <class S, class Run>
+Tensor<S> at_element(Index n, const PixelPlace& place, Index count, double flops, const Run& run) {
+  const Index all = place.images.colors * count, grain = 1 + static_cast<Index>(1e6 / flops);  // pays for a thread
+  const Tensor<S> result = Tensor<S>::build(Shape{n, all}, [&](S* to) {
+    parallel_for(n, grain, [&](Index begin, Index end) { run(begin, end, to + begin * all); });
+  });
+  return slice(result, 1, place.color * count, (place.color + 1) * count);
+}
 
 /// How the numbers of images enter a network: x [n, colors, h, w] -> [n, colors features, h, w].
 template <class S>
@@ -92,89 +74,107 @@ struct PixelInput {
   }
 };
 
-/// A kernel around a pixel: row r and column s of it lie r - row and s - column away.
-struct PixelKernel {
-  Size2 size;
-  Index row, column;
-
-  // The lines that are missing for results of the images' size; fewer than none are cut off.
-  Padding2 padding() const { return {row, size.height - 1 - row, column, size.width - 1 - column}; }
-  Index taps() const { return size.height * size.width; }
-  /// Taps before the pixel in the order, and at it.
-  Index past() const { return row * size.width + column; }
-};
-
-/// Which channels see which at the pixel itself: colors are equal parts of the input, and of each of `parts` equal
-/// parts of the output. Without a type everything under the kernel is seen.
-struct PixelMask {
-  std::optional<MaskType> type = {};
-  Index colors = 1, parts = 1;
-
-  Tensor<double> operator()(const Shape& weight, const PixelKernel& kernel) const {
-    const Index out = weight[0] / parts, in = weight[1], taps = kernel.taps();
-    return Tensor<double>::generate(weight, [&](Index i) {
-      const Index tap = i % taps, to = i / (taps * in) % out * colors / out, from = i / taps % in * colors / in;
-      if (tap != kernel.past()) return tap < kernel.past() ? 1.0 : 0.0;
-      return (type == MaskType::a ? from < to : from <= to) ? 1.0 : 0.0;
-    });
-  }
-};
-
-/// A convolution whose kernel lies anywhere around a pixel, masked: [n, in, h, w] -> [n, out, h, w].
-///
-/// It adds up in the same order for a whole image, a row and a pixel.
+/// One row of the result of a convolution, [n, out, 1, w], from the rows [n, in, kh, w] under its kernel.
 template <class S>
-struct PixelConv {
-  Parameter<S> weight, bias;
-  PixelKernel kernel{1, 0, 0};
+Tensor<S> conv_row(const ShiftedConv2d<S>& conv, const Tensor<S>& lines) {
+  const Index left = conv.options.left;
+  return shifted_conv<S>(lines, conv.used_weight(), conv.bias,
+                         {.padding = {0, 0, left, conv.kernel().width - 1 - left}});
+}
+/// The taps of a kernel up to its pixel: those behind it are not seen.
+template <class S>
+Index taps_seen(const ShiftedConv2d<S>& conv) {
+  const auto [h, w] = conv.kernel();
+  return std::min(h * w, conv.options.up * w + conv.options.left + 1);
+}
+/// The sums of a convolution for single pixels, from the inputs under the taps that are seen.
+template <class S>
+PixelProduct<S> pixel_product(const ShiftedConv2d<S>& conv) {
+  const Index out = conv.outputs(), in = conv.inputs(), taps = taps_seen(conv);
+  const auto [h, w] = conv.kernel();
+  const Tensor<S> all = reshape(stop_gradient(conv.used_weight()), Shape{out, in, h * w});
+  return {transpose(reshape(slice(all, 2, 0, taps), Shape{out, in * taps})), stop_gradient(conv.bias.tensor())};
+}
 
-  PixelConv() = default;
-  PixelConv(Index in, Index out, const PixelKernel& at, Rng& rng, const PixelMask& mask = {}) : kernel(at) {
-    start_conv("PixelConv", weight, bias, Shape{out, in, kernel.size.height, kernel.size.width}, out, 1, true, rng);
-    if (!mask.type) return;
-    const Tensor<S> seen = cast<S>(mask(weight.shape(), kernel));
-    if (seen.min() == S(1)) return;
-    mask_ = seen;
-    weight = weight.tensor() * mask_;
-  }
+template <class S>
+void make_positive(S* x, Index n) {
+  for (Index i = 0; i < n; ++i) x[i] = std::max(x[i], S(0));
+}
 
-  Tensor<S> masked_weight() const { return mask_.empty() ? weight.tensor() : weight.tensor() * mask_; }
-  Tensor<S> operator()(const Tensor<S>& x) const {
-    return conv_in_order<S>(x, masked_weight(), bias, {.padding = kernel.padding()});
-  }
-  /// One row of the result, [n, out, 1, w], from the rows [n, in, kh, w] under the kernel.
-  Tensor<S> row(const Tensor<S>& lines) const {
-    const Padding2 padding = kernel.padding();
-    return conv_in_order<S>(lines, masked_weight(), bias, {.padding = {0, 0, padding.left, padding.right}});
-  }
-  /// Its sums for single pixels, from the inputs under the first `taps` taps of the kernel.
-  PixelProduct<S> product(Index taps) const {
-    const Index out = weight.size(0), in = weight.size(1);
-    const Tensor<S> seen = slice(reshape(stop_gradient(masked_weight()), Shape{out, in, kernel.taps()}), 2, 0, taps);
-    return {transpose(reshape(seen, Shape{out, in * taps})), stop_gradient(bias.tensor())};
-  }
+/// The end of a network: a convolution of single pixels, relu, and another one.
+template <class S>
+struct PixelHead {
+  ShiftedConv2d<S> inner, outer;
 
-  static void members(auto& self, auto&& visit) {
-    visit("weight", self.weight);
-    visit("bias", self.bias);
-  }
-
- private:
-  Tensor<S> mask_;  // [out, in, kh, kw], or empty
+  Tensor<S> operator()(const Tensor<S>& x) const { return outer(relu(inner(x))); }
 };
+/// The same for single pixels.
+template <class S>
+struct PixelHeadProduct {
+  PixelProduct<S> inner, outer;
+
+  PixelHeadProduct() = default;
+  explicit PixelHeadProduct(const PixelHead<S>& head)
+      : inner(pixel_product(head.inner)), outer(pixel_product(head.outer)) {}
+
+  Index inputs() const { return inner.inputs(); }
+  Index hidden() const { return inner.outputs(); }
+  double flops() const { return inner.flops() + outer.flops(); }
+  // x [n, inputs] -> y [n, outputs], by way of between [n, hidden].
+  void operator()(Index n, const S* x, S* between, S* y) const {
+    inner(n, x, between);
+    make_positive(between, n * hidden());
+    outer(n, between, y);
+  }
+};
+
+/// What the options of networks over pixels have in common, and their head.
+template <class Options>
+PixelImages pixel_images(const Options& o) {
+  return {o.colors, o.height, o.width, o.levels, o.embedding};
+}
+template <class S, class Options>
+PixelHead<S> pixel_head(Index in, Index outputs, const Options& o, Rng& rng) {
+  const Index between = o.head > 0 ? o.head : o.features;
+  auto pixel = [&](Index from, Index to) {
+    return ShiftedConv2d<S>::masked(MaskType::b, from, to, rng, {.colors = o.colors});
+  };
+  PixelHead<S> head;
+  head.inner = pixel(in, between);
+  head.outer = pixel(between, o.colors * outputs);
+  return head;
+}
+template <class Options>
+void check_pixel_network(const char* name, const Options& o, const char* parts, Index count, Index least_kernel) {
+  check_pixel_images(name, pixel_images(o));
+  if (count < 1 || o.features < 1 || o.head < 0 || o.classes < 0)
+    fail<ValueError>(name, ": ", count, " ", parts, ", ", o.features, " features, .head ", o.head, " and ", o.classes,
+                     " classes; expected at least 1, 1, 0 and 0");
+  if (o.kernel < least_kernel || o.first_kernel < 3 || o.kernel % 2 == 0 || o.first_kernel % 2 == 0)
+    fail<ValueError>(name, ": .first_kernel is ", o.first_kernel, " and .kernel ", o.kernel,
+                     ", expected odd numbers from 3 and from ", least_kernel, " on");
+  if (o.features % o.colors != 0 || o.head % o.colors != 0)
+    fail<ValueError>(name, ": ", o.features, " features and .head ", o.head, " cannot be shared by ", o.colors,
+                     " colors; expected multiples");
+}
+
+/// A row of a table for each label; nothing where there is no table.
+template <class S>
+Tensor<S> of_labels(const Tensor<S>& table, const Tensor<Index>& labels) {
+  return table.empty() ? Tensor<S>() : index_select(table, 0, labels);
+}
 
 /// The last lines of some feature maps, as a convolution reads them around one pixel after the other.
 template <class S>
 class PixelLines {
  public:
   PixelLines() = default;
-  PixelLines(Index n, Index channels, Index width, const PixelKernel& kernel, Index taps)
-      : channels_(channels),
-        rows_(kernel.row + 1),
-        left_(kernel.column),
-        line_(kernel.column + width + std::max<Index>(0, kernel.size.width - 1 - kernel.column)),
-        values_(static_cast<std::size_t>(n * channels * rows_ * line_), S(0)) {
-    for (Index t = 0; t < taps; ++t) taps_.push_back(t / kernel.size.width * line_ + t % kernel.size.width);
+  PixelLines(const ShiftedConv2d<S>& conv, Index n, Index width)
+      : channels_(conv.inputs()), rows_(conv.options.up + 1), left_(conv.options.left) {
+    const Index side = conv.kernel().width;
+    line_ = width + std::max(left_, side - 1);
+    values_.resize(static_cast<std::size_t>(n * channels_ * rows_ * line_), S(0));
+    for (Index t = 0; t < taps_seen(conv); ++t) taps_.push_back(t / side * line_ + t % side);
   }
 
   /// Numbers for one pixel.
@@ -212,5 +212,4 @@ class PixelLines {
   std::vector<S> values_;  // [n, channels, rows, line]: zeros to the left and to the right
 };
 
-}  // namespace detail
-}  // namespace pushforward
+}  // namespace pushforward::detail

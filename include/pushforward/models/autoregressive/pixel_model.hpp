@@ -44,8 +44,7 @@ class PixelModel {
 
   /// The parameters of every conditional at x: x [n, c, h, w] -> [n, P, c, h, w]. Throws ShapeError, ValueError.
   Tensor<S> parameters(const Tensor<S>& x, const Tensor<Index>& labels = {}) const {
-    check("parameters", x);
-    check_labels("parameters", x.size(0), labels);
+    check("parameters", x, labels);
     const PixelImages& e = images();
     const Tensor<S> y = net_(x, labels);
     const Index n = x.size(0), count = conditional_.parameters();
@@ -54,8 +53,7 @@ class PixelModel {
   }
   /// log p(x), or log p(x | label), in nats: x [n, c, h, w] -> [n]. Throws ShapeError, ValueError.
   Tensor<S> log_prob(const Tensor<S>& x, const Tensor<Index>& labels = {}) const {
-    check("log_prob", x);
-    check_labels("log_prob", x.size(0), labels);
+    check("log_prob", x, labels);
     if (x.tracked()) return log_prob_of(x, labels);
     return detail::image_parts<S>(x.size(0), images().height * images().width, [&](Index begin, Index end) {
       return log_prob_of(slice(x, 0, begin, end), labels.empty() ? labels : slice(labels, 0, begin, end));
@@ -63,40 +61,32 @@ class PixelModel {
   }
   /// log p(x | y) of every class y in nats: x [n, c, h, w] -> [n, classes]. With log p(y) added, the largest is the
   /// class by Bayes' rule.
-  Tensor<S> log_prob_by_class(const Tensor<S>& x) const {
-    if (classes() == 0)
-      fail<ValueError>(Net::name, "::log_prob_by_class: the model has no classes; build it with .classes");
-    check("log_prob_by_class", x);
-    std::vector<Tensor<S>> each;
-    for (Index label = 0; label < classes(); ++label)
-      each.push_back(log_prob(x, Tensor<Index>::full(Shape{x.size(0)}, label)));
-    return stack(each, 1);
-  }
+  Tensor<S> log_prob_by_class(const Tensor<S>& x) const { return detail::log_prob_of_classes(Net::name, *this, x); }
 
   /// n draws, [n, c, h, w], as constants; what the network has computed for earlier pixels is kept.
   Tensor<S> sample(Index n, Rng& rng, const DrawOptions& options = {}) const {
     if (n < 0) fail<ValueError>(Net::name, "::sample: got ", n, " draws, expected 0 or more");
-    return draw_all("sample", n, {}, rng, options);
+    return draw_all(n, {}, rng, options);
   }
   /// One draw for each label [n]: [n, c, h, w].
   Tensor<S> sample(const Tensor<Index>& labels, Rng& rng, const DrawOptions& options = {}) const {
-    if (labels.rank() != 1) fail<ShapeError>(Net::name, "::sample: labels of shape ", labels.shape(), ", expected [n]");
-    return draw_all("sample", labels.size(0), labels, rng, options);
+    return draw_all(detail::count_of_labels(Net::name, labels), labels, rng, options);
   }
   /// x [n, c, h, w] with its unknown numbers drawn; `known`, which broadcasts to it, is 1 where x is given and 0 where
   /// it is not.
   ///
   /// An unknown number is drawn given the known and drawn ones before it in the order. The same bits as
-  /// `full_completion` gives. Throws ShapeError, ValueError.
+  /// `full_completion` gives. Throws ShapeError, and ValueError, also for known numbers that the conditional cannot
+  /// hold.
   Tensor<S> complete(const Tensor<S>& x, const Tensor<S>& known, Rng& rng, const DrawOptions& options = {}) const {
     return complete(x, known, Tensor<Index>(), rng, options);
   }
   Tensor<S> complete(const Tensor<S>& x, const Tensor<S>& known, const Tensor<Index>& labels, Rng& rng,
                      const DrawOptions& options = {}) const {
-    check("complete", x);
-    check_labels("complete", x.size(0), labels);
+    check("complete", x, labels);
     const NoGradient guard;
     const Tensor<S> given = expand(known, x.shape());
+    detail::check_known(Net::name, conditional_, x, given);
     const Index d = images().event().size(), n = x.size(0);
     return Tensor<S>::build(x.shape(), [&](S* out) {
       std::copy_n(x.data(), x.size(), out);
@@ -121,34 +111,13 @@ class PixelModel {
     return conditional_.log_prob(reshape(parameters(x, labels), Shape{n, conditional_.parameters(), d}),
                                  reshape(x, Shape{n, d}));
   }
-  Tensor<S> draw_all(const char* what, Index n, const Tensor<Index>& labels, Rng& rng,
-                     const DrawOptions& options) const {
-    check_labels(what, n, labels);
-    const PixelImages& e = images();
-    return complete(Tensor<S>::zeros(Shape{n, e.colors, e.height, e.width}), Tensor<S>::scalar(S(0)), labels, rng,
-                    options);
+  Tensor<S> draw_all(Index n, const Tensor<Index>& labels, Rng& rng, const DrawOptions& options) const {
+    detail::check_image_labels(Net::name, "sample", classes(), n, labels);
+    return complete(Tensor<S>::zeros(images().event().inserted(0, n)), Tensor<S>::scalar(S(0)), labels, rng, options);
   }
-  void check(const char* what, const Tensor<S>& x) const {
-    const PixelImages& e = images();
-    if (x.rank() != 4 || x.size(1) != e.colors || x.size(2) != e.height || x.size(3) != e.width)
-      fail<ShapeError>(Net::name, "::", what, ": images of shape ", x.shape(), ", expected [n, ", e.colors, ", ",
-                       e.height, ", ", e.width, "], the .colors, .height and .width that the model was built with");
-  }
-  void check_labels(const char* what, Index n, const Tensor<Index>& labels) const {
-    const bool given = !labels.empty();
-    if (classes() == 0 && given)
-      fail<ValueError>(Net::name, "::", what, ": got labels, but the model has no classes; build it with .classes");
-    if (classes() > 0 && !given && n > 0)
-      fail<ValueError>(Net::name, "::", what, ": the model has ", classes(),
-                       " classes; give labels, a Tensor<Index> of shape [n]");
-    if (!given) return;
-    if (!(labels.shape() == Shape{n}))
-      fail<ShapeError>(Net::name, "::", what, ": labels of shape ", labels.shape(), " for ", n, " images, expected [",
-                       n, "]");
-    for (const Index label : labels)
-      if (label < 0 || label >= classes())
-        fail<ValueError>(Net::name, "::", what, ": label ", label, ", expected one of the ", classes(),
-                         " classes 0 .. ", classes() - 1);
+  void check(const char* function, const Tensor<S>& x, const Tensor<Index>& labels) const {
+    detail::check_images(Net::name, function, images(), x);
+    detail::check_image_labels(Net::name, function, classes(), x.size(0), labels);
   }
 
   Net net_;

@@ -12,9 +12,9 @@ namespace pushforward {
 /// How a PixelRNN is built.
 struct PixelRnnOptions {
   Index colors = 1, height = 28, width = 28;  ///< of the images; any sizes
-  Index units = 32;                           ///< of each LSTM; a multiple of the channels
+  Index features = 32;                        ///< of each LSTM; a multiple of the colors
   Index layers = 3;                           ///< LSTMs
-  Index hidden = 64;                          ///< channels of the two layers after them; a multiple of the channels
+  Index hidden = 64;                          ///< channels of the two layers after them; a multiple of the colors
   Index classes = 0;                          ///< of labels; 0: none
 };
 
@@ -54,31 +54,32 @@ class WholeRecurrentPass : public WholePass<S> {
 ///
 ///     x = conv7x7_a(image);   x = x + conv1x1_b(layer(x)) for each layer;   y = conv1x1_b(relu(conv1x1_b(relu(.. x))))
 ///
-/// Layer is RowLSTM or DiagonalBiLSTM; the features x are twice its units.
+/// Layer is RowLSTM or DiagonalBiLSTM; x has twice its features.
 template <class S, class Layer>
 class PixelRnnNet {
  public:
   using Scalar = S;
+  static constexpr const char* name = std::is_same_v<Layer, RowLSTM<S>> ? "RowPixelRnn" : "DiagonalPixelRnn";
   using Steps = detail::ImageSteps<PixelRnnNet, detail::RecurrentPass<S, Layer>>;
 
-  /// Throws ValueError for options that build no network, ShapeError if the colors do not divide units, hidden channels
-  /// or outputs.
+  /// Throws ValueError for options that build no network, ShapeError if the colors do not divide features, hidden
+  /// channels or outputs.
   PixelRnnNet(Index outputs, const PixelRnnOptions& o, Rng& rng)
       : images_{o.colors, o.height, o.width}, classes_(o.classes) {
-    detail::check_image_network("PixelRnnNet", images_, o.units, o.layers, 0);
+    detail::check_image_network(name, images_, o.features, o.layers, "layers", 0);
     if (o.hidden < 1 || o.classes < 0)
-      fail<ValueError>("PixelRnnNet: got ", o.hidden, " hidden channels and ", o.classes,
+      fail<ValueError>(name, ": got ", o.hidden, " hidden channels and ", o.classes,
                        " classes, expected at least 1 hidden channel");
-    const Index colors = o.colors, features = 2 * o.units;
+    const Index colors = o.colors, wide = 2 * o.features;
     auto pointwise = [&](Index in, Index out) {
       return ShiftedConv2d<S>::masked(MaskType::b, in, out, rng, {.colors = colors});
     };
-    in_ = ShiftedConv2d<S>::masked(MaskType::a, colors, features, rng, {.rows = 3, .reach = 3, .colors = colors});
+    in_ = ShiftedConv2d<S>::masked(MaskType::a, colors, wide, rng, {.rows = 3, .reach = 3, .colors = colors});
     for (Index i = 0; i < o.layers; ++i) {
-      blocks_.push_back({Layer(features, o.units, rng, {.colors = colors}), pointwise(o.units, features), {}});
-      if (o.classes > 0) blocks_.back().classes = normal<S>({o.classes, features}, rng) * 0.05;
+      blocks_.push_back({Layer(wide, o.features, rng, {.colors = colors}), pointwise(o.features, wide), {}});
+      if (o.classes > 0) blocks_.back().classes = normal<S>({o.classes, wide}, rng) * 0.05;
     }
-    hidden_ = {pointwise(features, o.hidden), pointwise(o.hidden, o.hidden)};
+    hidden_ = {pointwise(wide, o.hidden), pointwise(o.hidden, o.hidden)};
     out_ = pointwise(o.hidden, outputs);
   }
 
@@ -104,7 +105,7 @@ class PixelRnnNet {
   struct Block {
     Layer layer;
     ShiftedConv2d<S> back;
-    Parameter<S> classes;  // [classes, features], or none
+    Parameter<S> classes;  // [classes, 2 features], or none
     static void members(auto& self, auto&& visit) {
       visit("layer", self.layer);
       visit("back", self.back);
@@ -141,7 +142,7 @@ using RowPixelRnn = ImageAutoregressive<PixelRnnNet<S, RowLSTM<S>>, ColorConditi
 template <class Conditional, class S = float>
 using DiagonalPixelRnn = ImageAutoregressive<PixelRnnNet<S, DiagonalBiLSTM<S>>, ColorConditionals<Conditional>>;
 
-/// `row_pixel_rnn(BernoulliConditional{}, {.units = 32}, rng)`; levels 0 .. 255 have a
+/// `row_pixel_rnn(BernoulliConditional{}, {.features = 32}, rng)`; levels 0 .. 255 have a
 /// CategoricalConditional(256). Throws ValueError, ShapeError as PixelRnnNet does.
 template <class S = float, class Conditional>
 RowPixelRnn<Conditional, S> row_pixel_rnn(const Conditional& conditional, const PixelRnnOptions& options, Rng& rng) {

@@ -14,14 +14,14 @@ struct PixelSnailOptions {
   Index colors = 1, height = 28, width = 28;  ///< of the images; any sizes
   Index levels = 256;                         ///< of a color: data holds 0 .. levels - 1
   Index components = 10;                      ///< logistics in each mixture
-  Index filters = 64;
-  Index blocks = 2;     ///< each of them ends with attention
-  Index residuals = 2;  ///< gated residual blocks in each block
-  Index heads = 1;      ///< of the attention
-  Index keys = 16;      ///< features of a key, in all heads together
-  Index values = 32;    ///< features of a value, in all heads together
-  double dropout = 0;   ///< in residual blocks: see ImageAutoregressive::log_prob(x, rng)
-  Index classes = 0;    ///< of labels; 0: none
+  Index features = 64;                        ///< channels
+  Index blocks = 2;                           ///< each of them ends with attention
+  Index residuals = 2;                        ///< gated residual blocks in each block
+  Index heads = 1;                            ///< of the attention
+  Index keys = 16;                            ///< features of a key, in all heads together
+  Index values = 32;                          ///< features of a value, in all heads together
+  double dropout = 0;                         ///< in residual blocks: see ImageAutoregressive::log_prob(x, rng)
+  Index classes = 0;                          ///< of labels; 0: none
 };
 
 /// A block of PixelSNAIL (Chen et al. 2018, section 2.3): residual blocks that see up and to the left, then attention.
@@ -35,7 +35,7 @@ template <class S = float>
 class PixelSnailBlock {
  public:
   PixelSnailBlock(const PixelSnailOptions& o, Rng& rng) : heads_(o.heads), keys_(o.keys) {
-    const Index f = o.filters, seen = f + 2, all = seen + o.colors + 1;
+    const Index f = o.features, seen = f + 2, all = seen + o.colors + 1;
     auto shifted = [&](Index in, Index out) { return ShiftedConv2d<S>::down_right(in, out, rng); };
     auto pointwise = [&](Index in, Index out) { return ShiftedConv2d<S>(in, out, 1, rng); };
     for (Index i = 0; i < o.residuals; ++i) residuals_.push_back(Block(f, 0, o.classes, o.dropout, rng, shifted));
@@ -46,7 +46,7 @@ class PixelSnailBlock {
     to_query_ = pointwise(seen, o.keys);
   }
 
-  /// u at all pixels, or at those of the pass, [.., filters, ..] -> the same.
+  /// u at all pixels, or at those of the pass, [.., features, ..] -> the same.
   template <class Pass>
   Tensor<S> operator()(Pass& pass, const Tensor<S>& x) const {
     Tensor<S> u = x;
@@ -83,23 +83,23 @@ template <class S = float>
 class PixelSnailNet {
  public:
   using Scalar = S;
+  static constexpr const char* name = "PixelSnail";
   using Steps = detail::ImageSteps<PixelSnailNet, detail::PixelPass<S>>;
 
   /// Throws ValueError for options that build no network.
   PixelSnailNet(Index outputs, const PixelSnailOptions& o, Rng& rng)
-      : images_{o.colors, o.height, o.width},
-        classes_(o.classes),
-        row_above_(o.colors + 1, o.filters, {1, 3}, rng, {.up = 1, .left = 1}),
-        left_(o.colors + 1, o.filters, {2, 1}, rng, {.up = 1, .left = 1}) {
-    detail::check_image_network("PixelSnailNet", images_, o.filters, o.blocks, o.dropout);
+      : images_{o.colors, o.height, o.width}, classes_(o.classes) {
+    detail::check_image_network(name, images_, o.features, o.blocks, "blocks", o.dropout);
     if (o.residuals < 0 || o.classes < 0)
-      fail<ValueError>("PixelSnailNet: got ", o.residuals, " residual blocks and ", o.classes,
+      fail<ValueError>(name, ": got ", o.residuals, " residual blocks and ", o.classes,
                        " classes, expected no negative numbers");
     if (o.heads < 1 || o.keys < 1 || o.values < 1 || o.keys % o.heads != 0 || o.values % o.heads != 0)
-      fail<ValueError>("PixelSnailNet: got ", o.keys, " features of keys and ", o.values, " of values for ", o.heads,
+      fail<ValueError>(name, ": got ", o.keys, " features of keys and ", o.values, " of values for ", o.heads,
                        " heads, expected multiples of the number of heads");
+    row_above_ = ShiftedConv2d<S>(o.colors + 1, o.features, {1, 3}, rng, {.up = 1, .left = 1});
+    left_ = ShiftedConv2d<S>(o.colors + 1, o.features, {2, 1}, rng, {.up = 1, .left = 1});
     for (Index i = 0; i < o.blocks; ++i) blocks_.push_back(PixelSnailBlock<S>(o, rng));
-    out_ = ShiftedConv2d<S>(o.filters, outputs, 1, rng);
+    out_ = ShiftedConv2d<S>(o.features, outputs, 1, rng);
   }
 
   const PixelImages& images() const { return images_; }
@@ -139,7 +139,7 @@ class PixelSnailNet {
 template <class S = float>
 using PixelSnail = ImageAutoregressive<PixelSnailNet<S>, DiscretizedLogisticPixels>;
 
-/// A PixelSNAIL over images of levels: `pixel_snail({.levels = 256, .filters = 32}, rng)`. Throws ValueError.
+/// A PixelSNAIL over images of levels: `pixel_snail({.levels = 256, .features = 32}, rng)`. Throws ValueError.
 template <class S = float>
 PixelSnail<S> pixel_snail(const PixelSnailOptions& options, Rng& rng) {
   const DiscretizedLogisticPixels pixels(options.colors, options.levels, options.components);

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
+#include <concepts>
 #include <type_traits>
+#include <vector>
 
 #include <pushforward/models/autoregressive/wave_net_steps.hpp>
 #include <pushforward/models/conditionals.hpp>
@@ -63,6 +66,8 @@ class WaveNet {
   const WaveNetLayers<S>& layers() const { return layers_; }
   /// What it was built with, numbers that follow from others filled in.
   const WaveNetOptions& options() const { return options_; }
+  /// How many classes a label can name; 0: the density has none.
+  Index classes() const { return options_.classes; }
   /// How many numbers before it each one is conditioned on: 1 + stacks (kernel - 1) (2^layers - 1).
   Index receptive_field() const {
     return 1 + options_.stacks * (options_.kernel - 1) * ((Index{1} << options_.layers) - 1);
@@ -78,6 +83,10 @@ class WaveNet {
   Tensor<S> parameters(const Tensor<S>& x, const Tensor<Index>& labels) const {
     return parameters(x, Condition{.labels = labels});
   }
+  template <std::same_as<S> T>
+  Tensor<S> parameters(const Tensor<S>& x, const Tensor<T>& given) const {
+    return parameters(x, numbers(given));
+  }
 
   /// log p(x | condition) in nats: x [n, t] -> [n]. Throws ShapeError, ValueError.
   Tensor<S> log_prob(const Tensor<S>& x, const Condition& condition = {}) const {
@@ -86,6 +95,26 @@ class WaveNet {
   /// The same for labels [n].
   Tensor<S> log_prob(const Tensor<S>& x, const Tensor<Index>& labels) const {
     return log_prob(x, Condition{.labels = labels});
+  }
+  /// The same for numbers: a sequence beside each, [n, local, t], or a vector, [n, global].
+  template <std::same_as<S> T>
+  Tensor<S> log_prob(const Tensor<S>& x, const Tensor<T>& given) const {
+    return log_prob(x, numbers(given));
+  }
+  /// log p(x | y, condition) of every class y in nats: x [n, t] -> [n, classes], for a condition without labels. Throws
+  /// ValueError for a model without classes.
+  Tensor<S> log_prob_by_class(const Tensor<S>& x, const Condition& condition = {}) const {
+    if (classes() == 0)
+      fail<ValueError>("WaveNet::log_prob_by_class: the model has no classes; build it with .classes");
+    if (!condition.labels.empty())
+      fail<ValueError>("WaveNet::log_prob_by_class: got labels, expected a condition without; every class is scored");
+    check_data("WaveNet::log_prob_by_class", x);
+    std::vector<Tensor<S>> each;
+    for (Index label = 0; label < classes(); ++label) {
+      const Tensor<Index> labels = Tensor<Index>::full(Shape{x.size(0)}, label);
+      each.push_back(log_prob(x, Condition{labels, condition.global, condition.local}));
+    }
+    return stack(each, 1);
   }
 
   /// n draws of `.length` numbers, [n, length], as constants. Throws ValueError for a model that needs a condition.
@@ -96,6 +125,11 @@ class WaveNet {
   /// One draw for each label [n]: [n, length].
   Tensor<S> sample(const Tensor<Index>& labels, Rng& rng, const DrawOptions& options = {}) const {
     return sample(Condition{.labels = labels}, rng, options);
+  }
+  /// One draw for each vector [n, global], or for each sequence beside, [n, local, t].
+  template <std::same_as<S> T>
+  Tensor<S> sample(const Tensor<T>& given, Rng& rng, const DrawOptions& options = {}) const {
+    return sample(numbers(given), rng, options);
   }
   /// One draw for each row of the condition, as long as its sequence, or `.length` numbers without one.
   Tensor<S> sample(const Condition& condition, Rng& rng, const DrawOptions& options = {}) const {
@@ -108,8 +142,8 @@ class WaveNet {
 
   /// x [n, t] with the numbers drawn where `known`, which broadcasts to it, is 0: a given beginning goes on.
   ///
-  /// Each number is drawn given those before it. The same bits as `full_completion` gives. Throws ShapeError,
-  /// ValueError.
+  /// Each number is drawn given those before it. The same bits as `full_completion` gives. Throws ShapeError, and
+  /// ValueError for what is known and no level, or not finite, before anything is drawn.
   Tensor<S> complete(const Tensor<S>& x, const Tensor<S>& known, Rng& rng, const DrawOptions& options = {}) const {
     return complete(x, known, Condition{}, rng, options);
   }
@@ -117,13 +151,20 @@ class WaveNet {
                      const DrawOptions& options = {}) const {
     return complete(x, known, Condition{.labels = labels}, rng, options);
   }
+  template <std::same_as<S> T>
+  Tensor<S> complete(const Tensor<S>& x, const Tensor<S>& known, const Tensor<T>& given, Rng& rng,
+                     const DrawOptions& options = {}) const {
+    return complete(x, known, numbers(given), rng, options);
+  }
   Tensor<S> complete(const Tensor<S>& x, const Tensor<S>& known, const Condition& condition, Rng& rng,
                      const DrawOptions& options = {}) const {
     check_data("WaveNet::complete", x);
     check_condition("WaveNet::complete", condition, x.size(0), x.size(1));
     const Index n = x.size(0), t = x.size(1);
     const NoGradient guard;
+    options.check();
     const Tensor<S> given = expand(known, x.shape());
+    detail::check_known("WaveNet", conditional_, x, given);
     return Tensor<S>::build(x.shape(), [&](S* out) {
       WaveNetSteps<S> steps(layers_, n, whole(condition), condition.local);
       std::vector<S> now(static_cast<std::size_t>(n));
@@ -188,6 +229,9 @@ class WaveNet {
     const auto expect = [name](const char* part, const Shape& got, const Shape& expected, bool taken) {
       if (!taken && got.size() != 0)
         fail<ValueError>(name, ": got the condition ", part, " of shape ", got, ", but the model was built for none");
+      if (taken && got.size() == 0 && expected.size() != 0)
+        fail<ValueError>(name, ": the model was built for the condition ", part, ", but there is none; expected ",
+                         expected);
       if (taken && !(got == expected))
         fail<ShapeError>(name, ": the condition ", part, " has shape ", got, ", expected ", expected);
     };
@@ -199,6 +243,10 @@ class WaveNet {
         fail<ValueError>(name, ": got the label ", label, ", expected 0 to ", options_.classes - 1);
   }
 
+  // What a tensor of numbers conditions on, by its rank.
+  static Condition numbers(const Tensor<S>& given) {
+    return given.rank() == 3 ? Condition{.local = given} : Condition{.global = given};
+  }
   // Labels, as one-hot vectors, and numbers: [n, classes + global], or empty for none.
   Tensor<S> whole(const Condition& c) const {
     if (options_.classes == 0) return c.global;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <vector>
 
 #include <pushforward/models/autoregressive/wave_net_layers.hpp>
@@ -181,17 +182,18 @@ class WaveNetSteps {
     return result;
   }
 
-  /// Gives the next number of each sequence, n of them. Throws ValueError for a level that is none.
+  /// Gives the next number of each sequence, n of them. Throws ValueError for a level that is none, and for NaN.
   void set(const S* numbers) {
+    for (Index r = 0; r < rows_; ++r) check_number(numbers[r]);
     if (!advanced_) advance(nullptr);
-    for (Index r = 0; r < rows_; ++r) check_level(numbers[r]);
     std::copy_n(numbers, rows_, inputs_.begin());
     advanced_ = false;
     ++time_;
   }
 
  private:
-  void check_level(S number) const {
+  void check_number(S number) const {
+    if (std::isnan(number)) fail<ValueError>("WaveNetSteps::set: got NaN, expected a number");
     if (levels_.empty()) return;
     const Index levels = levels_.size(0) - 1;
     if (!(number >= S(0) && number < static_cast<S>(levels) && number == std::floor(number)))
@@ -230,11 +232,14 @@ class WaveNetSteps {
       }
     if (levels_.empty()) input_.multiply(begin, end, inputs_.data(), input_now_.data());
     for (Index r = begin; r < end; ++r) {
-      const Index level = time_ == 0 ? levels_.size(0) - 1 : static_cast<Index>(inputs_[static_cast<std::size_t>(r)]);
-      const S* const from =
-          levels_.empty() ? input_now_.data() + r * input_.padded() : levels_.data() + level * channels_;
+      const S* const from = levels_.empty() ? input_now_.data() + r * input_.padded() : row_before(r);
       std::copy_n(from, channels_, h_.data() + r * channels_);
     }
+  }
+  // The row of the level before, or of the start.
+  const S* row_before(Index r) const {
+    const Index level = time_ == 0 ? levels_.size(0) - 1 : static_cast<Index>(inputs_[static_cast<std::size_t>(r)]);
+    return levels_.data() + level * channels_;
   }
 
   void run_head(Index begin, Index end, S* out) {
