@@ -63,7 +63,8 @@ void digits_by_class(const examples::Arguments& arguments) {
                                               .width = 28,
                                               .features = arguments.quick ? 8 : arguments.number("--features"),
                                               .layers = arguments.quick ? 3 : arguments.number("--layers"),
-                                              .classes = 10},
+                                              .classes = 10,
+                                              .location_bias = true},  // digits are centered
                                              rng);
   std::printf("a gated PixelCNN of ten classes with %lld parameters on %lld images (%s)\n",
               static_cast<long long>(pf::count_parameters(model)), static_cast<long long>(train.images.size(0)),

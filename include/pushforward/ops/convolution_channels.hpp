@@ -183,7 +183,7 @@ class ConvByChannels {
   }
 
   /// Some positions of a line, in tiles of about equal height.
-  void line(GemmTile<S> tile, Index columns, Index wide, bool first) const {
+  void line(GemmTile<S>& tile, Index columns, Index wide, bool first) const {
     const Index log_vectors = wide > kernels_.lanes ? 1 : 0, most = log_vectors ? kernels_.rows : kernels_.rows / 2;
     for (Index tiles = divide_up(columns, most); tiles > 0; --tiles) {
       const Index height = divide_up(columns, tiles);

@@ -225,9 +225,9 @@ class ConvForward {
 
   void run() const {
     const ConvSource<S>& s = p_.source;
+    const bool whole = contiguous_ && p_.plane == s.area();
     const bool in_place = s.is_image() && s.area() % width_ == 0;  // whole panels, without a gather
-    if (!in_place && contiguous_ && p_.plane == s.area() &&
-        ConvByChannels<S>::pays(p_.out, p_.channels() * s.taps(), s.columns, s.positions()))
+    if (!in_place && whole && ConvByChannels<S>::pays(p_.out, p_.channels() * s.taps(), s.columns, s.positions()))
       return run_by_channels();
     run_by_positions();
   }
@@ -244,7 +244,7 @@ class ConvForward {
  private:
   Index panel_width() const {
     const Index lanes = kernels_.lanes;
-    return p_.out <= kernels_.wide_rows ? 4 * lanes : 2 * lanes;
+    return p_.out <= 2 * kernels_.wide_rows ? 4 * lanes : 2 * lanes;
   }
   Index log_vectors() const { return width_ == 4 * kernels_.lanes ? 2 : 1; }
   Index first_row(Index strip) const { return p_.out / strips_ * strip + std::min(strip, p_.out % strips_); }
@@ -273,10 +273,6 @@ class ConvForward {
       work.first = c * taps;
       work.k = std::min(block_, channels - c) * taps;
       columns.read(group * channels + c, std::min(block_, channels - c), scratch);
-      if (channels * taps == 9 && log_vectors() == 1) {
-        nine(work, columns);
-        continue;
-      }
       for (Index s = 0; s < strips_; ++s) strip(s, work, columns);
     }
     for (Index panel = 0, j = j0; panel < panels; ++panel, j += width_)
@@ -319,22 +315,6 @@ class ConvForward {
                     {w.k, p_.weight + row * length + w.first, length, 1, b ? b : packed, b ? p_.source.area() : width_,
                      c, ldc, first ? start : c, first ? width_ : ldc, p_.relu && w.first + w.k == length},
                     rows, log_vectors());
-    }
-  }
-
-  /// All strips of sums of nine terms.
-  void nine(const Work& w, const ConvColumns<S>& columns) const {
-    static constexpr S zero{0};
-    for (Index j = w.j0, panel = 0; j < w.j1; j += width_, ++panel) {
-      const S* b = w.place[panel] ? columns.in_place(j, j + width_) : nullptr;
-      const Index step = b ? p_.source.area() : width_;
-      if (!b) {
-        columns.gather(j, std::min(w.j1, j + width_), w.packed, width_);
-        b = w.packed;
-      }
-      S* const c = w.place[panel] ? w.place[panel] : w.result + j - w.j0;
-      kernels_.nine(p_.out, {9, p_.weight + w.group * p_.out * 9, 9, 1, b, step, c, w.place[panel] ? p_.plane : w.ld,
-                             p_.bias ? p_.bias + w.group * p_.out : &zero, p_.bias ? 1 : 0, p_.relu});
     }
   }
 

@@ -242,6 +242,14 @@ struct ConvPhases {
   }
 };
 
+// The same convolution along one long line, if each element of the result reads its own alone.
+inline ConvGeometry conv_flat(const ConvGeometry& c) {
+  for (const ConvAxis& a : {c.y, c.x})
+    if (a.kernel != 1 || a.stride != 1 || a.before != 0 || a.in != a.out) return c;
+  const Index area = c.y.in * c.x.in;
+  return {{1, 1, 1, 1, 1, 0}, {area, area, 1, 1, 1, 0}, c.groups};
+}
+
 // The transposed convolution with vectors along the channels of the result: all phases from the same window.
 template <class S>
 void conv_transpose_by_channels(const Tensor<S>& g, const Tensor<S>& w, const Tensor<S>& bias, const ConvGeometry& c,
@@ -288,7 +296,7 @@ Tensor<S> conv_transpose_values(const Tensor<S>& g, const Tensor<S>& w, const Te
   if (y.empty()) return y;
   if (ConvByChannels<S>::pays(w.size(1), w.size(0) / c.groups * c.y.kernel * c.x.kernel, c.x.in / c.x.stride,
                               g.size(0) * c.y.out * c.x.out)) {
-    conv_transpose_by_channels(g, w, bias, c, relu, Access::data(y));
+    conv_transpose_by_channels(g, w, bias, conv_flat(c), relu, Access::data(y));
     return y;
   }
   const ConvPhases<S> phases{g, w, bias, c, relu};
@@ -319,10 +327,12 @@ Tensor<S> conv_weight_values(const Tensor<S>& x, const Tensor<S>& g, const ConvG
   const Shape shape{g.size(1), x.size(1) / c.groups, c.y.kernel, c.x.kernel};
   if (shape.size() == 0 || g.empty() || x.empty()) return Tensor<S>::zeros(shape);
   ConvSource<S> source = conv_source(x, c);
-  const bool thin = g.size(1) < x.size(1) && c.groups == 1 && c.y.stride == 1 && c.x.stride == 1 &&
-                    2 * c.y.out * c.x.out >= c.y.in * c.x.in;
+  // With fewer outputs than inputs vectors along the inputs may be filled better.
+  const ConvPanels<S> along_g{g.size(1), 1}, along_x{x.size(1), 1};
+  const bool thin = along_g.padded() * x.size(1) > along_x.padded() * g.size(1) && c.groups == 1 && c.y.stride == 1 &&
+                    c.x.stride == 1 && 2 * c.y.out * c.x.out >= c.y.in * c.x.in;
   if (!thin) return conv_weight_product(source, g, c.groups, shape);
-  // With fewer outputs than inputs it is cheaper to shift them instead of the image: the parts are exchanged.
+  // Then the outputs are shifted instead of the image: the parts are exchanged.
   for (std::vector<Index>* taps : {&source.taps_y, &source.taps_x})
     for (Index& tap : *taps) tap = -tap;
   const ConvSource<S> shifted{g.data(), g.size(0), g.size(1), c.y.out,       c.x.out,      c.y.in,

@@ -67,7 +67,6 @@ struct GemmKernels {
   Index lanes, rows, wide_rows;
   void (*tile[3][16])(const GemmTile<S>&);    // [log2 of the vectors][rows - 1]; one vector: up to rows / 2
   void (*placed[2][16])(const GemmTile<S>&);  // those that read A from `places`
-  void (*nine)(Index rows, const GemmTile<S>&);
   void (*transpose)(Index count, Index k, const S* from, Index ld, S* to, Index step);
   void (*copy)(Index count, Index k, const S* from, Index ld, S* to, Index step);
   void (*dots)(Index few, Index k, const S* x, Index ldx, const S* y, Index ldy, S* out);

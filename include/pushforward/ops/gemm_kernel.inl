@@ -73,43 +73,6 @@ PUSHFORWARD_GEMM_TARGET void gemm_tile(const GemmTile<S>& t) {
   }
 }
 
-/// c = start + A B for any number of rows and two vectors, with sums of nine terms: the lines of B stay in registers. A
-/// row begins at one number, start[i * start_step].
-template <class S>
-PUSHFORWARD_GEMM_TARGET void gemm_nine(Index rows, const GemmTile<S>& t) {
-  using V = typename Simd<S>::Vector;
-  constexpr int lanes = Simd<S>::lanes, vectors = PUSHFORWARD_GEMM_BYTES == 64 ? 2 : 1;
-  for (int half = 0; half < 2; half += vectors) {
-    V line[9][vectors];
-#pragma GCC unroll 9
-    for (int p = 0; p < 9; ++p) {
-#pragma GCC unroll 2
-      for (int v = 0; v < vectors; ++v) {
-        line[p][v] = *reinterpret_cast<const V*>(t.b + p * t.b_step + (half + v) * lanes);
-        PUSHFORWARD_GEMM_HOLD(line[p][v]);
-      }
-    }
-    const S *a = t.a, *start = t.start;
-    S* c = t.c + half * lanes;
-    for (Index i = rows; i > 0; --i, a += t.a_row, c += t.ldc, start += t.start_step) {
-      V sum[vectors];
-#pragma GCC unroll 2
-      for (int v = 0; v < vectors; ++v) sum[v] = *start - V{};
-#pragma GCC unroll 9
-      for (int p = 0; p < 9; ++p) {
-        const S x = a[p];
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; ++v) sum[v] += line[p][v] * x;
-      }
-#pragma GCC unroll 2
-      for (int v = 0; v < vectors; ++v) {
-        if (t.relu) sum[v] = sum[v] < 0 ? V{} : sum[v];
-        *reinterpret_cast<V*>(c + v * lanes) = sum[v];
-      }
-    }
-  }
-}
-
 /// low, high = the first and the second half of a[0] b[0] a[1] b[1] ...
 #define PUSHFORWARD_GEMM_INTERLEAVE(a, b, low, high)                                                    \
   if constexpr (lanes == 2) {                                                                           \
@@ -268,7 +231,6 @@ constexpr GemmKernels<S> gemm_kernel_table(std::integer_sequence<int, i...>, std
           PUSHFORWARD_GEMM_WIDE,
           {{gemm_tile<S, i + 1, 1>...}, {gemm_tile<S, j + 1, 2>...}, {gemm_tile<S, l + 1, 4>...}},
           {{gemm_tile<S, i + 1, 1, true>...}, {gemm_tile<S, j + 1, 2, true>...}},
-          gemm_nine<S>,
           gemm_transpose<S>,
           gemm_copy<S>,
           gemm_dots<S>,
