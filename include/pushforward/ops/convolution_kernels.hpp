@@ -227,7 +227,9 @@ class ConvForward {
     const ConvSource<S>& s = p_.source;
     const bool whole = contiguous_ && p_.plane == s.area();
     const bool in_place = s.is_image() && s.area() % width_ == 0;  // whole panels, without a gather
-    if (!in_place && whole && ConvByChannels<S>::pays(p_.out, p_.channels() * s.taps(), s.columns, s.positions()))
+    const Index k = p_.channels() * s.taps();
+    const bool short_sums = s.stride_x == 1 && k < 24;  // of which a gather is cheap
+    if (!in_place && !short_sums && whole && ConvByChannels<S>::pays(p_.out, k, s.columns, s.positions()))
       return run_by_channels();
     run_by_positions();
   }
