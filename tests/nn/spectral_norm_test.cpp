@@ -184,7 +184,8 @@ TEST_CASE("a pair of other weights never makes the normalized weight explode, wh
     layer.layer.weight = Tensor<S>({3, 3}, {0, 2, 0, 3, 0, 0, 0, 0, 1});
     CHECK(norm_of(layer.weight()) <= 4 * std::sqrt(3.0) + 1e-4);
     CHECK(norm_of(layer.weight()) > 1);
-    for (const S g : pf::gradient(pf::sum(pf::square(layer.weight())), layer)[0]) CHECK(std::isfinite(g));
+    const auto gradients = pf::gradient(pf::sum(pf::square(layer.weight())), layer);
+    for (const S g : gradients[0]) CHECK(std::isfinite(g));
     const Tensor<S> modest = layer.layer.weight.tensor();
     layer.layer.weight = modest * S(1e20);  // whose squares are no floats
     CHECK(norm_of(layer.weight()) <= 4 * std::sqrt(3.0) + 1e-4);
