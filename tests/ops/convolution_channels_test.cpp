@@ -14,7 +14,8 @@ using support::Index;
 namespace {
 
 /// Enough channels for vectors to run along them: of every kind of box, of panels with one and with two vectors, and of
-/// channels in one and in several blocks.
+/// channels in one and in several blocks; sums of few terms, in images of one and of several stretches; panels that
+/// overlap or are narrower; few outputs.
 struct Wide {
   Index n, in, height, width, out, kernel_y, kernel_x;
   pf::Conv2dOptions options;
@@ -36,7 +37,21 @@ const Wide wides[] = {{3, 24, 9, 9, 32, 3, 3, {.padding = 1}},
                       {2, 1, 28, 28, 32, 3, 3, {.padding = 1}},
                       {2, 32, 28, 28, 1, 3, 3, {.padding = 1}},
                       {3, 32, 9, 21, 2, 3, 5, {.padding = {0, 1, 3, 1}}},
-                      {2, 3, 11, 11, 24, 3, 3, {.stride = 2, .padding = 1}}};
+                      {2, 3, 11, 11, 24, 3, 3, {.stride = 2, .padding = 1}},
+                      {3, 2, 16, 16, 24, 3, 3, {.padding = 1}},
+                      {2, 1, 47, 45, 7, 4, 3, {.padding = {3, 2, 0, 1}}},
+                      {2, 3, 40, 9, 15, 3, 3, {.stride = {2, 1}, .padding = {1, 1, 6, 5}, .groups = 3}},
+                      {2, 4, 11, 9, 10, 2, 2, {.padding = {0, 3}, .dilation = {3, 2}, .groups = 2}},
+                      {1, 2, 1, 1500, 6, 1, 7, {.padding = {0, 0, 6, 0}}},
+                      {2, 1, 4, 700, 6, 3, 3, {.padding = 1}},
+                      {1, 2, 90, 1, 5, 5, 1, {.padding = {2, 2, 0, 0}}},
+                      {2, 1, 3, 11, 9, 5, 3, {.padding = {4, 4, 1, 1}}},
+                      {2, 9, 20, 20, 33, 1, 1, {}},
+                      {2, 32, 14, 14, 64, 1, 1, {}},
+                      {1, 600, 15, 13, 17, 1, 1, {}},
+                      {2, 40, 21, 23, 48, 1, 1, {}},
+                      {2, 24, 12, 11, 4, 3, 3, {.padding = 1}},
+                      {2, 9, 4, 7, 3, 3, 3, {.padding = 1}}};
 
 /// The result of conv2d, and its gradients by the input, by the weight and by the bias.
 template <class S>
@@ -69,12 +84,14 @@ void expect_same_bits_along_channels_and_positions() {
       const inner::ConvGeometry c = inner::conv_geometry("test", x, w, bias, options);
       const auto values = [&](const auto& run) {
         return Tensor<S>::build(g.shape(), [&](S* y) {
-          run(inner::ConvForward<S>({inner::conv_source(x, c), c.groups, w.size(0) / c.groups, w.data(), bias.data(),
-                                     relu, y, c.y.out * c.x.out, c.x.out, 1}));
+          run(inner::ConvProblem<S>{inner::conv_source(x, c), c.groups, w.size(0) / c.groups, w.data(), bias.data(),
+                                    relu, y, c.y.out * c.x.out, c.x.out, 1});
         });
       };
-      expect_equal(values([](const auto& forward) { forward.run(); }),
-                   values([](const auto& forward) { forward.run_by_positions(); }));
+      const Tensor<S> by_positions = values([](const auto& p) { inner::ConvForward<S>(p).run_by_positions(); });
+      expect_equal(values([](const auto& p) { inner::ConvForward<S>(p).run(); }), by_positions);
+      // Few outputs are summed up tap by tap, all else as here.
+      if (w.size(0) > 4 * c.groups) expect_equal(inner::conv_values(x, w, bias, c, relu), by_positions);
     }
   });
 }

@@ -22,7 +22,8 @@ struct ConvChunks {
 
   template <class S>
   ConvChunks(const ConvSource<S>& s, Index width) {
-    span = s.columns > conv_chunk ? s.columns : s.area() > conv_chunk ? s.area() : s.positions();
+    const bool apart = s.area() > conv_chunk || (s.is_image() && s.area() >= conv_chunk / 2);
+    span = s.columns > conv_chunk ? s.columns : apart ? s.area() : s.positions();
     count = divide_up(span, conv_chunk);
     length = divide_up(divide_up(span, count), width) * width;
     count = divide_up(span, length);
@@ -33,6 +34,14 @@ struct ConvChunks {
 
   Index total;
 };
+
+/// Whether an image of so many positions falls into panels that can be read where they lie: whole ones, or the last
+/// vector overlaps the one before and costs little more.
+template <class S>
+bool conv_panels_fit(Index area) {
+  const Index lanes = gemm_kernels<S>().lanes, over = divide_up(area, lanes) * lanes - area;
+  return area % (2 * lanes) == 0 || (area >= conv_chunk / 2 && 12 * over <= area);
+}
 
 /// The taps around a chunk of positions: reads the lines of the images that they touch into a window with zeros around,
 /// and gathers panels from there. In the window the columns lie by their remainder modulo the stride, so that
@@ -226,7 +235,7 @@ class ConvForward {
   void run() const {
     const ConvSource<S>& s = p_.source;
     const bool whole = contiguous_ && p_.plane == s.area();
-    const bool in_place = s.is_image() && s.area() % width_ == 0;  // whole panels, without a gather
+    const bool in_place = s.is_image() && conv_panels_fit<S>(s.area());
     const Index k = p_.channels() * s.taps();
     const bool short_sums = s.stride_x == 1 && k < 24;  // of which a gather is cheap
     if (!in_place && !short_sums && whole && ConvByChannels<S>::pays(p_.out, k, s.columns, s.positions()))
@@ -246,9 +255,9 @@ class ConvForward {
  private:
   Index panel_width() const {
     const Index lanes = kernels_.lanes;
-    return p_.out <= 2 * kernels_.wide_rows ? 4 * lanes : 2 * lanes;
+    return p_.out <= kernels_.wide_rows ? 4 * lanes : 2 * lanes;
   }
-  Index log_vectors() const { return width_ == 4 * kernels_.lanes ? 2 : 1; }
+  static Index log2_of(Index vectors) { return vectors == 4 ? 2 : vectors - 1; }
   Index first_row(Index strip) const { return p_.out / strips_ * strip + std::min(strip, p_.out % strips_); }
 
   void run_by_channels() const {
@@ -269,24 +278,37 @@ class ConvForward {
     const Index window = columns.window_size(block_), packed = block_ * taps * panels * width_ + conv_slack;
     S* const scratch = GemmScratch::get<S>(0, window + packed + p_.out * panels * width_);
     columns.clear(block_, scratch);
-    Work work{group, j0, j1, 0, 0, scratch + window, scratch + window + packed, panels * width_, {}};
-    for (Index panel = 0; panel < panels; ++panel) work.place[panel] = place(group, j0 + panel * width_, j1);
+    Work work{group, panels, j1, 0, 0, scratch + window, scratch + window + packed, panels * width_, {}};
+    for (Index i = 0; i < panels; ++i) {
+      Panel& panel = work.panels[i];
+      panel.begin = j0 + i * width_;
+      // The last panel may be narrower, and overlaps the one before unless sums are continued: what both write is the
+      // same.
+      panel.width = width_ == 2 * kernels_.lanes && j1 - panel.begin <= kernels_.lanes ? kernels_.lanes : width_;
+      if (block_ == channels && j1 - panel.width >= j0) panel.begin = std::min(panel.begin, j1 - panel.width);
+      panel.place = place(group, panel, j1);
+    }
     for (Index c = 0; c < channels; c += block_) {
       work.first = c * taps;
       work.k = std::min(block_, channels - c) * taps;
       columns.read(group * channels + c, std::min(block_, channels - c), scratch);
       for (Index s = 0; s < strips_; ++s) strip(s, work, columns);
     }
-    for (Index panel = 0, j = j0; panel < panels; ++panel, j += width_)
-      if (!work.place[panel]) copy_out(work, j, std::min(j1, j + width_));
+    for (Index i = 0; i < panels; ++i)
+      if (!work.panels[i].place) copy_out(work, i);
   }
+
+  struct Panel {
+    Index begin, width;  // positions
+    S* place;            // where it belongs in the first channel of the group; null: beside, in `result`
+  };
 
   /// A block of channels for a chunk.
   struct Work {
-    Index group, j0, j1, first, k;
+    Index group, count, j1, first, k;
     S *packed, *result;  // [panels, k, width], [out, panels * width]
     Index ld;
-    S* place[conv_chunk / 4 + 1];  // of each panel, in the first channel of the group; null: beside, in `result`
+    Panel panels[conv_chunk / 4 + 1];
   };
 
   S* image(Index group, Index position) const {
@@ -294,9 +316,9 @@ class ConvForward {
   }
   /// Where a panel belongs, if it can be computed there: it is complete, within one image, and in a result without
   /// gaps.
-  S* place(Index group, Index j, Index j1) const {
-    const Index area = p_.source.area();
-    if (!contiguous_ || j + width_ > j1 || j / area != (j + width_ - 1) / area) return nullptr;
+  S* place(Index group, const Panel& panel, Index j1) const {
+    const Index area = p_.source.area(), j = panel.begin, last = j + panel.width - 1;
+    if (!contiguous_ || last >= j1 || j / area != last / area) return nullptr;
     return image(group, j) + j % area;
   }
 
@@ -306,33 +328,35 @@ class ConvForward {
     alignas(64) S start[16 * 64];
     if (w.first == 0)
       for (Index i = 0; i < rows; ++i) std::fill_n(start + i * width_, width_, p_.bias ? p_.bias[row + i] : S{0});
-    for (Index j = w.j0, panel = 0; j < w.j1; j += width_, ++panel) {
-      S* const packed = w.packed + (j - w.j0) * w.k;
-      const S* const b = w.place[panel] ? columns.in_place(j, j + width_) : nullptr;
-      if (s == 0 && !b) columns.gather(j, std::min(w.j1, j + width_), packed, width_);
-      S* const c = w.place[panel] ? w.place[panel] + r0 * p_.plane : w.result + r0 * w.ld + j - w.j0;
-      const Index ldc = w.place[panel] ? p_.plane : w.ld;
+    for (Index i = 0; i < w.count; ++i) {
+      const Panel& panel = w.panels[i];
+      const Index end = panel.begin + panel.width, ldc = panel.place ? p_.plane : w.ld;
+      S* const packed = w.packed + i * width_ * w.k;
+      const S* const b = panel.place ? columns.in_place(panel.begin, end) : nullptr;
+      if (s == 0 && !b) columns.gather(panel.begin, std::min(w.j1, end), packed, width_);
+      S* const c = panel.place ? panel.place + r0 * p_.plane : w.result + r0 * w.ld + i * width_;
       const bool first = w.first == 0;
       conv_multiply(kernels_,
                     {w.k, p_.weight + row * length + w.first, length, 1, b ? b : packed, b ? p_.source.area() : width_,
                      c, ldc, first ? start : c, first ? width_ : ldc, p_.relu && w.first + w.k == length},
-                    rows, log_vectors());
+                    rows, log2_of(panel.width / kernels_.lanes));
     }
   }
 
-  /// Moves positions [begin, end) from beside to where they belong.
-  void copy_out(const Work& w, Index begin, Index end) const {
+  /// Moves a panel from beside to where it belongs.
+  void copy_out(const Work& w, Index i) const {
     const Index area = p_.source.area(), columns = p_.source.columns;
+    const Index begin = w.panels[i].begin, end = std::min(begin + w.panels[i].width, w.j1);
     for (Index p = begin; p < end;) {
       const Index at = p % area, column = at % columns;
       const Index length = std::min(contiguous_ ? area - at : columns - column, end - p);
       S* to = image(w.group, p) + at / columns * p_.step_y + column * p_.step_x;
-      const S* from = w.result + p - w.j0;
+      const S* from = w.result + i * width_ + p - begin;
       for (Index o = 0; o < p_.out; ++o, to += p_.plane, from += w.ld) {
         if (contiguous_)
           std::copy_n(from, length, to);
         else
-          for (Index i = 0; i < length; ++i) to[i * p_.step_x] = from[i];
+          for (Index u = 0; u < length; ++u) to[u * p_.step_x] = from[u];
       }
       p += length;
     }

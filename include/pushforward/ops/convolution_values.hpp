@@ -3,7 +3,7 @@
 
 #include <cstdlib>
 
-#include <pushforward/ops/convolution_kernels.hpp>
+#include <pushforward/ops/convolution_few_terms.hpp>
 #include <pushforward/ops/matmul.hpp>
 #include <pushforward/ops/shape_ops.hpp>
 
@@ -68,7 +68,8 @@ bool conv_is_thin(const ConvProblem<S>& p) {
   const bool thin = p.out <= gemm_few && p.out * s.taps() <= 64;
   const bool thinner = p.out <= 16 && 2 * p.out <= s.channels && bytes <= 512 * 1024;
   // Not larger, such that lines have room for zeros; nor much smaller, or most products would be for nothing.
-  const bool covers = s.rows <= s.height && s.columns <= s.width && 2 * s.area() >= area;
+  const bool covers =
+      s.rows <= s.height && s.columns <= s.width && 2 * s.area() >= area && area >= 2 * gemm_kernels<S>().lanes;
   return (thin || thinner) && covers && p.groups == 1 && s.taps() > 1 && s.stride_y == 1 && s.stride_x == 1;
 }
 
@@ -83,7 +84,8 @@ class ConvThin {
         at_.push_back(y * s_.width + x);
         margin_ = std::max(margin_, std::abs(at_.back()));
       }
-    step_ = s_.height * s_.width + 2 * margin_;
+    margin_ = divide_up(margin_, kernels_.lanes) * kernels_.lanes;
+    step_ = divide_up(s_.height * s_.width, kernels_.lanes) * kernels_.lanes + 2 * margin_;
     weight_ = Tensor<S>::build({p_.out * s_.taps(), s_.channels}, [&](S* to) {
       for (Index i = 0, taps = s_.taps(); i < p_.out * taps; ++i)
         for (Index c = 0; c < s_.channels; ++c) *to++ = p_.weight[(i / taps * s_.channels + c) * taps + i % taps];
@@ -107,14 +109,26 @@ class ConvThin {
   // The products of image i with all taps, zero at the far side of each line where a tap would read beyond the near
   // one.
   void multiply(Index i, S* z) const {
-    const Index area = s_.height * s_.width, wide = static_cast<Index>(s_.taps_x.size()), width = s_.width;
-    const ConvSource<S> image{
-        s_.x + i * s_.channels * area, 1, s_.channels, s_.height, width, s_.height, width, 1, 1, {0}, {0}};
-    ConvForward<S>({image, 1, weight_.size(0), weight_.data(), nullptr, false, z, step_, width, 1}).run_by_positions();
-    for (Index t = 0; t < weight_.size(0); ++t, z += step_) {
-      const Index x = s_.taps_x[static_cast<std::size_t>(t % wide)];
+    alignas(64) static constexpr S zeros[64] = {};
+    const Index area = s_.height * s_.width, width = s_.width, across = static_cast<Index>(s_.taps_x.size());
+    const Index products = weight_.size(0), lanes = kernels_.lanes;
+    const S* const image = s_.x + i * s_.channels * area;
+    for (Index at = 0, panel; at < area; at += panel) {
+      const bool wide = area - at >= 4 * lanes;
+      panel = (wide ? 4 : 2) * lanes;
+      at = std::min(at, area - panel);  // the last panel overlaps the one before
+      const Index strips = divide_up(products, wide ? kernels_.wide_rows : kernels_.rows);
+      for (Index strip = 0; strip < strips; ++strip) {
+        const Index row = products * strip / strips, rows = products * (strip + 1) / strips - row;
+        kernels_.tile[wide ? 2 : 1][rows - 1]({s_.channels, weight_.data() + row * s_.channels, s_.channels, 1,
+                                               image + at, area, z + row * step_ + at, step_, zeros, 0, false});
+      }
+    }
+    for (Index t = 0; t < products; ++t, z += step_) {
+      const Index x = s_.taps_x[static_cast<std::size_t>(t % across)];
       const Index from = x < 0 ? std::max<Index>(0, width + x) : 0, to = x < 0 ? width : std::min(width, x);
-      for (Index r = 0; r < s_.height && from < to; ++r) std::fill(z + r * width + from, z + r * width + to, S(0));
+      for (Index u = from; u < to; ++u)
+        for (Index r = 0; r < s_.height; ++r) z[r * width + u] = S{0};
     }
   }
 
@@ -127,7 +141,14 @@ class ConvThin {
       vectorized_unless_double<S>(
           [to, bias, length, from = z + v * s_.width, step = step_, at = at_.data(), taps = s_.taps(), relu = p_.relu] {
             for (Index k = 0; k < length; ++k) to[k] = bias;
-            for (Index t = 0; t < taps; ++t) {
+            Index t = 0;
+            for (; t + 3 <= taps; t += 3) {
+              const S *const a = from + t * step + at[t], *const b = from + (t + 1) * step + at[t + 1],
+                             *const c = from + (t + 2) * step + at[t + 2];
+              PUSHFORWARD_SIMD
+              for (Index k = 0; k < length; ++k) to[k] = to[k] + a[k] + b[k] + c[k];
+            }
+            for (; t < taps; ++t) {
               const S* const part = from + t * step + at[t];
               PUSHFORWARD_SIMD
               for (Index k = 0; k < length; ++k) to[k] += part[k];
@@ -138,6 +159,7 @@ class ConvThin {
     }
   }
 
+  const GemmKernels<S>& kernels_ = gemm_kernels<S>();
   const ConvProblem<S>& p_;
   const ConvSource<S>& s_;
   std::vector<Index> at_;
@@ -150,6 +172,7 @@ void conv_run(const ConvProblem<S>& p) {
   if (p.source.positions() == 0 || p.out * p.groups == 0) return;
   if (p.channels() * p.source.taps() == 0) return conv_fill(p);
   if (p.source.height * p.source.width > 0 && conv_is_thin(p)) return ConvThin<S>(p).run();
+  if (ConvFewTerms<S>::pays(p)) return ConvFewTerms<S>(p).run();
   ConvForward<S>(p).run();
 }
 
@@ -242,10 +265,16 @@ struct ConvPhases {
   }
 };
 
-// The same convolution along one long line, if each element of the result reads its own alone.
-inline ConvGeometry conv_flat(const ConvGeometry& c) {
+// Whether each element of the result reads its own alone.
+inline bool conv_is_pointwise(const ConvGeometry& c) {
   for (const ConvAxis& a : {c.y, c.x})
-    if (a.kernel != 1 || a.stride != 1 || a.before != 0 || a.in != a.out) return c;
+    if (a.kernel != 1 || a.stride != 1 || a.before != 0 || a.in != a.out) return false;
+  return true;
+}
+
+// The same convolution along one long line, if it is pointwise.
+inline ConvGeometry conv_flat(const ConvGeometry& c) {
+  if (!conv_is_pointwise(c)) return c;
   const Index area = c.y.in * c.x.in;
   return {{1, 1, 1, 1, 1, 0}, {area, area, 1, 1, 1, 0}, c.groups};
 }
@@ -294,8 +323,9 @@ Tensor<S> conv_transpose_values(const Tensor<S>& g, const Tensor<S>& w, const Te
   const Index channels = w.size(1) * c.groups;
   Tensor<S> y = Access::allocate<S>({g.size(0), channels, c.y.in, c.x.in});
   if (y.empty()) return y;
-  if (ConvByChannels<S>::pays(w.size(1), w.size(0) / c.groups * c.y.kernel * c.x.kernel, c.x.in / c.x.stride,
-                              g.size(0) * c.y.out * c.x.out)) {
+  const bool in_place = conv_is_pointwise(c) && conv_panels_fit<S>(c.y.in * c.x.in);
+  if (!in_place && ConvByChannels<S>::pays(w.size(1), w.size(0) / c.groups * c.y.kernel * c.x.kernel,
+                                           c.x.in / c.x.stride, g.size(0) * c.y.out * c.x.out)) {
     conv_transpose_by_channels(g, w, bias, conv_flat(c), relu, Access::data(y));
     return y;
   }
@@ -315,9 +345,15 @@ Tensor<S> conv_transpose_values(const Tensor<S>& g, const Tensor<S>& w, const Te
 template <class S>
 Tensor<S> conv_weight_product(const ConvSource<S>& source, const Tensor<S>& g, Index groups, const Shape& shape) {
   Tensor<S> gw = Access::allocate<S>(shape);
-  const ConvWeight<S> product(source, g.data(), groups, g.size(1) / groups);
-  const Tensor<S> work = Access::allocate<S>({product.workspace()});
-  product.run(Access::data(gw), Access::data(work));
+  const auto run = [&](const auto& product) {
+    const Tensor<S> work = Access::allocate<S>({product.workspace()});
+    product.run(Access::data(gw), Access::data(work));
+  };
+  const Index out = g.size(1) / groups;
+  if (ConvWeightOfFewTerms<S>::pays(source, groups, out))
+    run(ConvWeightOfFewTerms<S>(source, g.data(), groups, out));
+  else
+    run(ConvWeight<S>(source, g.data(), groups, out));
   return gw;
 }
 

@@ -36,7 +36,7 @@ struct GemmTile {
   const S* start;
   Index start_step;  // from row to row; zero for a bias
   bool relu;
-  const Index* places = nullptr;  // if there are any: A[i, p] = a[i * a_row + places[p]]
+  const Index* places = nullptr;  // if there are any: A[i, p] = a[i * a_row + places[p]]; few_terms: B by places
 };
 
 /// Where a number, and those after it, are read and stand in a line.
@@ -61,12 +61,18 @@ struct GemmGather {
   Index width;  // from line to line
 };
 
+/// The most terms of a sum that stay in registers.
+inline constexpr int gemm_few_terms_most = 9;
+
 /// The kernels of one instruction set; gemm_kernel.inl says what each does.
 template <class S>
 struct GemmKernels {
   Index lanes, rows, wide_rows;
   void (*tile[3][16])(const GemmTile<S>&);    // [log2 of the vectors][rows - 1]; one vector: up to rows / 2
   void (*placed[2][16])(const GemmTile<S>&);  // those that read A from `places`
+  void (*few_terms[gemm_few_terms_most])(const GemmTile<S>&, Index rows);  // [terms - 1]
+  Index product_rows, product_terms;
+  void (*line_products)(Index vectors, const S* a, Index a_row, const S* b, const Index* places, S* sums);
   void (*transpose)(Index count, Index k, const S* from, Index ld, S* to, Index step);
   void (*copy)(Index count, Index k, const S* from, Index ld, S* to, Index step);
   void (*dots)(Index few, Index k, const S* x, Index ldx, const S* y, Index ldy, S* out);
@@ -86,6 +92,7 @@ struct GemmKernels {
 #define PUSHFORWARD_GEMM_BYTES 16
 #define PUSHFORWARD_GEMM_ROWS 6
 #define PUSHFORWARD_GEMM_WIDE 2
+#define PUSHFORWARD_GEMM_TERMS 3
 #include <pushforward/ops/gemm_kernel.inl>
 #if PUSHFORWARD_X86
 #define PUSHFORWARD_GEMM_ISA gemm_avx2
@@ -93,12 +100,14 @@ struct GemmKernels {
 #define PUSHFORWARD_GEMM_BYTES 32
 #define PUSHFORWARD_GEMM_ROWS 6
 #define PUSHFORWARD_GEMM_WIDE 2
+#define PUSHFORWARD_GEMM_TERMS 3
 #include <pushforward/ops/gemm_kernel.inl>
 #define PUSHFORWARD_GEMM_ISA gemm_avx512
 #define PUSHFORWARD_GEMM_TARGET PUSHFORWARD_TARGET_AVX512
 #define PUSHFORWARD_GEMM_BYTES 64
 #define PUSHFORWARD_GEMM_ROWS 14
 #define PUSHFORWARD_GEMM_WIDE 6
+#define PUSHFORWARD_GEMM_TERMS 9
 #include <pushforward/ops/gemm_kernel.inl>
 #endif
 #undef PUSHFORWARD_GEMM_HOLD

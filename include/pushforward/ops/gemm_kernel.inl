@@ -4,6 +4,7 @@
 //   PUSHFORWARD_GEMM_BYTES    the width of a vector register
 //   PUSHFORWARD_GEMM_ROWS     the most rows of a tile two vectors wide: its sums have to stay in registers
 //   PUSHFORWARD_GEMM_WIDE     the most rows of a tile four vectors wide
+//   PUSHFORWARD_GEMM_TERMS    the lines that three others are multiplied with at once: again their sums are in registers
 // Compilers lower vector types before they inline, so each function holds all of its vector code and carries the
 // attribute itself; hence a file that is included several times, where one would expect a template.
 
@@ -70,6 +71,82 @@ PUSHFORWARD_GEMM_TARGET void gemm_tile(const GemmTile<S>& t) {
   for (int i = 0; i < rows; ++i) {
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; ++v) *reinterpret_cast<V*>(c + i * ldc + v * lanes) = sum[i][v];
+  }
+}
+
+/// `rows` lines of C, two vectors wide, as sums of few terms, which stay in registers while the lines of A pass by: C =
+/// start + A B with a number of `start` for each line, or added to C where there is none; B[p, j] = b[places[p] + j].
+template <class S, int terms>
+PUSHFORWARD_GEMM_TARGET void gemm_few_terms(const GemmTile<S>& t, Index rows) {
+  using V = typename Simd<S>::Vector;
+  constexpr int lanes = Simd<S>::lanes, vectors = PUSHFORWARD_GEMM_ROWS > terms + 4 ? 2 : 1;
+  for (int j = 0; j < 2 * lanes; j += vectors * lanes) {
+    V x[terms][vectors];
+#pragma GCC unroll 16
+    for (int p = 0; p < terms; ++p) {
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; ++v) {
+        x[p][v] = *reinterpret_cast<const V*>(t.b + t.places[p] + j + v * lanes);
+        PUSHFORWARD_GEMM_HOLD(x[p][v]);
+      }
+    }
+    const Index a_row = t.a_row, ldc = t.ldc, start_step = t.start_step;
+    const bool relu = t.relu;
+    const S *a = t.a, *start = t.start;
+    S* c = t.c + j;
+    for (Index i = rows; i > 0; --i, a += a_row, c += ldc) {
+      V sum[vectors];
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; ++v) sum[v] = start ? V{} + *start : *reinterpret_cast<const V*>(c + v * lanes);
+      if (start) start += start_step;
+#pragma GCC unroll 16
+      for (int p = 0; p < terms; ++p) {
+        const S factor = a[p];
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; ++v) sum[v] += x[p][v] * factor;
+      }
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; ++v) {
+        if (relu) sum[v] = sum[v] < 0 ? V{} : sum[v];
+        *reinterpret_cast<V*>(c + v * lanes) = sum[v];
+      }
+    }
+  }
+}
+
+/// sums[i, p] += the products of line a + i * a_row with line b + places[p], vector by vector, for `rows` lines and
+/// `terms` places: what is left to add up are the lanes of a sum.
+template <class S, int rows, int terms>
+PUSHFORWARD_GEMM_TARGET void gemm_line_products(Index vectors, const S* a, Index a_row, const S* b, const Index* places,
+                                                S* sums) {
+  using V = typename Simd<S>::Vector;
+  constexpr int lanes = Simd<S>::lanes;
+  V sum[rows][terms];
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 16
+    for (int p = 0; p < terms; ++p) sum[i][p] = *reinterpret_cast<const V*>(sums + (i * terms + p) * lanes);
+  }
+  for (; vectors > 0; --vectors, a += lanes, b += lanes) {
+    V line[rows];
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) {
+      line[i] = *reinterpret_cast<const V*>(a + i * a_row);
+      PUSHFORWARD_GEMM_HOLD(line[i]);
+      __builtin_prefetch(a + (rows + i) * a_row);
+    }
+#pragma GCC unroll 16
+    for (int p = 0; p < terms; ++p) {
+      V x = *reinterpret_cast<const V*>(b + places[p]);
+      PUSHFORWARD_GEMM_HOLD(x);
+#pragma GCC unroll 16
+      for (int i = 0; i < rows; ++i) sum[i][p] += line[i] * x;
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 16
+    for (int p = 0; p < terms; ++p) *reinterpret_cast<V*>(sums + (i * terms + p) * lanes) = sum[i][p];
   }
 }
 
@@ -223,14 +300,18 @@ void gemm_gather(const GemmGather<S>& g) {
   gemm_gather_lines<S, 0>(g);
 }
 
-template <class S, int... i, int... j, int... l>
+template <class S, int... i, int... j, int... l, int... f>
 constexpr GemmKernels<S> gemm_kernel_table(std::integer_sequence<int, i...>, std::integer_sequence<int, j...>,
-                                           std::integer_sequence<int, l...>) {
+                                           std::integer_sequence<int, l...>, std::integer_sequence<int, f...>) {
   return {Simd<S>::lanes,
           PUSHFORWARD_GEMM_ROWS,
           PUSHFORWARD_GEMM_WIDE,
           {{gemm_tile<S, i + 1, 1>...}, {gemm_tile<S, j + 1, 2>...}, {gemm_tile<S, l + 1, 4>...}},
           {{gemm_tile<S, i + 1, 1, true>...}, {gemm_tile<S, j + 1, 2, true>...}},
+          {gemm_few_terms<S, f + 1>...},
+          3,
+          PUSHFORWARD_GEMM_TERMS,
+          gemm_line_products<S, 3, PUSHFORWARD_GEMM_TERMS>,
           gemm_transpose<S>,
           gemm_copy<S>,
           gemm_dots<S>,
@@ -240,7 +321,8 @@ constexpr GemmKernels<S> gemm_kernel_table(std::integer_sequence<int, i...>, std
 template <class S>
 inline constexpr GemmKernels<S> gemm_kernels = gemm_kernel_table<S>(
     std::make_integer_sequence<int, PUSHFORWARD_GEMM_ROWS / 2>{},
-    std::make_integer_sequence<int, PUSHFORWARD_GEMM_ROWS>{}, std::make_integer_sequence<int, PUSHFORWARD_GEMM_WIDE>{});
+    std::make_integer_sequence<int, PUSHFORWARD_GEMM_ROWS>{}, std::make_integer_sequence<int, PUSHFORWARD_GEMM_WIDE>{},
+    std::make_integer_sequence<int, gemm_few_terms_most>{});
 
 }  // namespace pushforward::detail::PUSHFORWARD_GEMM_ISA
 
@@ -249,3 +331,4 @@ inline constexpr GemmKernels<S> gemm_kernels = gemm_kernel_table<S>(
 #undef PUSHFORWARD_GEMM_BYTES
 #undef PUSHFORWARD_GEMM_ROWS
 #undef PUSHFORWARD_GEMM_WIDE
+#undef PUSHFORWARD_GEMM_TERMS
