@@ -4,7 +4,7 @@
 //   PUSHFORWARD_GEMM_BYTES    the width of a vector register
 //   PUSHFORWARD_GEMM_ROWS     the most rows of a tile two vectors wide: its sums have to stay in registers
 //   PUSHFORWARD_GEMM_WIDE     the most rows of a tile four vectors wide
-//   PUSHFORWARD_GEMM_TERMS    the lines that three others are multiplied with at once: again their sums are in registers
+//   PUSHFORWARD_GEMM_TERMS    the lines that three others are multiplied with at once, for the same reason
 // Compilers lower vector types before they inline, so each function holds all of its vector code and carries the
 // attribute itself; hence a file that is included several times, where one would expect a template.
 
