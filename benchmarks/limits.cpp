@@ -50,13 +50,22 @@ struct Convolution {
 constexpr Convolution convolutions[] = {{"ddpm first", 32, 1, 32, 28, 3, 3},
                                         {"ddpm 28", 32, 32, 32, 28, 3, 3},
                                         {"ddpm 28 up", 32, 64, 64, 28, 3, 3},
-                                        {"ddpm 28 joined", 32, 96, 32, 28, 3, 3},
+                                        {"ddpm 28 joined wide", 32, 96, 32, 28, 3, 3},
+                                        {"ddpm 28 joined", 32, 64, 32, 28, 3, 3},
                                         {"ddpm 28 down", 32, 32, 32, 28, 3, 3, 2},
+                                        {"ddpm 14 wider", 32, 32, 64, 14, 3, 3},
                                         {"ddpm 14", 32, 64, 64, 14, 3, 3},
+                                        {"ddpm 14 joined", 32, 128, 64, 14, 3, 3},
                                         {"ddpm 14 down", 32, 64, 64, 14, 3, 3, 2},
                                         {"ddpm 7", 32, 64, 64, 7, 3, 3},
                                         {"ddpm 7 joined", 32, 128, 64, 7, 3, 3},
                                         {"ddpm 7 attention", 32, 64, 192, 7, 1, 1, 1, 0},
+                                        {"ddpm 7 attention out", 32, 64, 64, 7, 1, 1, 1, 0},
+                                        {"ddpm 7 shortcut", 32, 128, 64, 7, 1, 1, 1, 0},
+                                        {"ddpm 14 shortcut wider", 32, 32, 64, 14, 1, 1, 1, 0},
+                                        {"ddpm 14 shortcut", 32, 128, 64, 14, 1, 1, 1, 0},
+                                        {"ddpm 28 shortcut wide", 32, 96, 32, 28, 1, 1, 1, 0},
+                                        {"ddpm 28 shortcut", 32, 64, 32, 28, 1, 1, 1, 0},
                                         {"ddpm last", 32, 32, 1, 28, 3, 3},
                                         {"pixelcnn first", 32, 1, 64, 28, 3, 7, 1, {3, -1, 3, 3}},
                                         {"pixelcnn vertical", 32, 32, 64, 28, 2, 3, 1, {1, 0, 1, 1}},
@@ -117,9 +126,9 @@ void measure_products(const benchmark::Settings& settings) {
 void measure_convolutions(const benchmark::Settings& settings) {
   namespace inner = pf::detail;
   pf::Rng rng(0);
-  const double peak = benchmark::peak_flops() * settings.threads;
   const Tensor<> none;
   for (const Convolution& c : convolutions) {
+    const double peak = benchmark::peak_flops() * settings.threads;  // beside each: the clock moves
     const Tensor<> x = pf::normal({c.images, c.in, c.side, c.side}, rng);
     const Tensor<> w = c.transposed ? pf::normal({c.in, c.out, c.height, c.width}, rng)
                                     : pf::normal({c.out, c.in, c.height, c.width}, rng);

@@ -200,6 +200,7 @@ TEST_CASE("a convolutional bottom prior says what it cannot do") {
   CHECK_THROWS_WITH(classed.log_prob(bottom, top), ContainsSubstring("2 classes"));
   CHECK_THROWS_AS(classed.sample(top, Tensor<Index>::full({2}, 2), rng), pf::ValueError);
   CHECK_THROWS_AS(classed.sample(top, rng), pf::ValueError);
+  CHECK_THROWS_AS(classed.sample(top, Tensor<Index>::zeros({3}), rng), pf::ShapeError);
   CHECK_THROWS_AS(prior.sample(top, rng, {.temperature = -1}), pf::ValueError);
   CHECK(prior.sample(Tensor<Index>::zeros({0, 2, 3}), rng).shape() == pf::Shape{0, 4, 6});
 }

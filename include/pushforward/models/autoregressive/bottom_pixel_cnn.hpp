@@ -6,6 +6,7 @@
 
 #include <pushforward/models/autoregressive/gated_residual.hpp>
 #include <pushforward/models/autoregressive/image_model.hpp>
+#include <pushforward/models/autoregressive/pixel_images.hpp>
 #include <pushforward/models/draw_options.hpp>
 #include <pushforward/nn/conv.hpp>
 #include <pushforward/nn/embedding.hpp>
@@ -39,8 +40,8 @@ struct BottomPixelCnnOptions {
 ///     auto prior = BottomPixelCnn<>({.levels = 128}, rng);
 ///     fit(prior, std::tuple(codes.bottom, codes.top), bottom_given_top, ..);
 ///
-/// Functions throw ShapeError for codes of another shape, IndexError for codes outside, ValueError for labels that are
-/// missing, not asked for, or too large.
+/// Functions throw ShapeError for codes of another shape or another number of labels, IndexError for codes outside,
+/// ValueError for labels that are missing, not asked for, or too large.
 template <class S = float>
 class BottomPixelCnn {
  public:
@@ -80,7 +81,7 @@ class BottomPixelCnn {
   /// w]. With a generator, there is dropout while training.
   Tensor<S> logits(const Tensor<Index>& bottom, const Tensor<Index>& top, const Tensor<Index>& labels = {},
                    Rng* rng = nullptr) const {
-    check(bottom.rank() > 0 ? bottom.size(0) : 0, top, labels);
+    check("logits", bottom.rank() > 0 ? bottom.size(0) : 0, top, labels);
     check_map("bottom", bottom, {options_.height, options_.width}, options_.levels);
     const Tensor<S> image = permute(codes_(bottom), {0, 3, 1, 2});
     detail::WholePass<S> pass(detail::with_ones(image), labels, 1, rng);
@@ -107,7 +108,7 @@ class BottomPixelCnn {
   }
   Tensor<Index> sample(const Tensor<Index>& top, const Tensor<Index>& labels, Rng& rng,
                        const DrawOptions& options = {}) const {
-    check(top.rank() > 0 ? top.size(0) : 0, top, labels);
+    check("sample", top.rank() > 0 ? top.size(0) : 0, top, labels);
     options.check();
     const NoGradient guard;
     Steps steps(*this, top, labels);
@@ -206,17 +207,11 @@ class BottomPixelCnn {
                        ", ", size.width, "]");
     detail::check_codes("BottomPixelCnn", codes, levels);
   }
-  void check(Index n, const Tensor<Index>& top, const Tensor<Index>& labels) const {
+  void check(const char* function, Index n, const Tensor<Index>& top, const Tensor<Index>& labels) const {
     check_map("top", top, {options_.top_height, options_.top_width}, options_.top_levels);
     if (top.size(0) != n)
       fail<ShapeError>("BottomPixelCnn: got bottom codes of ", n, " examples and top codes of ", top.size(0));
-    const Index expected = classes() > 0 ? n : 0;
-    if (labels.size() != expected)
-      fail<ValueError>("BottomPixelCnn: got ", labels.size(), " labels for ", n, " examples and a model of ", classes(),
-                       " classes, expected ", expected);
-    for (const Index label : labels)
-      if (label < 0 || label >= classes())
-        fail<ValueError>("BottomPixelCnn: got the label ", label, ", expected 0 to ", classes() - 1);
+    detail::check_image_labels("BottomPixelCnn", function, classes(), n, labels);
   }
 
   Tensor<S> score(const Tensor<Index>& bottom, const Tensor<Index>& top, const Tensor<Index>& labels,
