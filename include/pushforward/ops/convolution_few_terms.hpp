@@ -191,13 +191,7 @@ class ConvWeightOfFewTerms {
     parallel_for(slices_, divide_up(slices_, threads_), [&](Index begin, Index end) {
       for (Index i = begin; i < end; ++i) slice(lines, places, i, sums + i * slice_size());
     });
-    vectorized_unless_double<S>([to = sums, n = slice_size(), slices = slices_] {
-      for (Index s = 1; s < slices; ++s) {
-        const S* const from = to + s * n;
-        PUSHFORWARD_SIMD
-        for (Index i = 0; i < n; ++i) to[i] += from[i];
-      }
-    });
+    conv_add_slices(sums, slice_size(), slices_);
     for (Index group = 0; group < groups_; ++group)
       for (Index o = 0; o < out_; ++o) {
         const Index strip = std::min(o / kernels_.product_rows, strips_ - 1);

@@ -370,6 +370,18 @@ class ConvForward {
   bool contiguous_;
 };
 
+/// Adds slices of n numbers to the first one, in order.
+template <class S>
+void conv_add_slices(S* sums, Index n, Index slices) {
+  vectorized_unless_double<S>([=] {
+    for (Index s = 1; s < slices; ++s) {
+      const S* const from = sums + s * n;
+      PUSHFORWARD_SIMD
+      for (Index i = 0; i < n; ++i) sums[i] += from[i];
+    }
+  });
+}
+
 /// The gradient of a convolution by its weight: gw[o, (channel, tap)] = sum over positions of g(o, position) times what
 /// the tap reads, as products [channels, positions] x [positions, out] for each tap. Positions are cut into slices that
 /// depend on the shape alone, and whose sums are added in order.
@@ -409,13 +421,7 @@ class ConvWeight {
       for (Index i = begin; i < end; ++i)
         slice(window, i / slices_, i % slices_, sums + i % slices_ * slice_size() + i / slices_ * lines_ * padded);
     });
-    vectorized_unless_double<S>([to = sums, n = slice_size(), slices = slices_] {
-      for (Index s = 1; s < slices; ++s) {
-        const S* const from = to + s * n;
-        PUSHFORWARD_SIMD
-        for (Index i = 0; i < n; ++i) to[i] += from[i];
-      }
-    });
+    conv_add_slices(sums, slice_size(), slices_);
     const Index lanes = kernels_.lanes, whole = lines_ - lines_ % lanes;
     for (Index group = 0; group < groups_; ++group, gw += out * lines_, sums += lines_ * padded) {
       for (Index i = 0; i < whole; i += lanes)
